@@ -1,0 +1,5 @@
+//! Text -> Config.
+
+mod model;
+
+pub use model::*;

@@ -1,0 +1,706 @@
+//! What a run yields: the vocabulary that everyone shares.
+//!
+//! Data only. The network fills [`Exchange`]s, the plugin host [`Attempt`]s, the runner [`Outcome`]s and the
+//! summary stage [`Record`]s; telemetry, the status page and the command line read them.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::{Instant, Timestamp};
+
+/// Declares an enum whose every case has one stable word, the one that leaves the agent.
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($(#[$case_doc:meta])* $case:ident = $word:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$case_doc])* $case,)+ }
+
+        impl $name {
+            /// All of them, in the order of the contract.
+            pub const ALL: &[Self] = &[$(Self::$case,)+];
+
+            /// The word in configuration, JSON and telemetry.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$case => $word,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a run came to.
+    RunResult {
+        /// The target behaved.
+        Success = "success",
+        /// The target is wrong.
+        Failure = "failure",
+        /// The target did not answer in time.
+        Timeout = "timeout",
+        /// The plugin or the agent is at fault; says nothing of the target.
+        Error = "error",
+        /// Did not take place: late, over capacity, maintenance.
+        Skipped = "skipped",
+        /// The agent's own network is sick.
+        Unknown = "unknown",
+    }
+}
+
+words! {
+    /// Why, from a closed set: `error.type`.
+    ErrorType {
+        /// No address for the name.
+        Dns = "dns",
+        /// Refused by the peer.
+        ConnectRefused = "connect_refused",
+        /// No connection in time.
+        ConnectTimeout = "connect_timeout",
+        /// No route to the peer.
+        ConnectUnreachable = "connect_unreachable",
+        /// Reset or closed before the exchange was complete.
+        ConnectionClosed = "connection_closed",
+        /// The TLS handshake failed.
+        TlsHandshake = "tls_handshake",
+        /// The certificate was not accepted.
+        TlsCertificate = "tls_certificate",
+        /// The peer broke the protocol.
+        Protocol = "protocol",
+        /// No answer in time after the connection stood.
+        Timeout = "timeout",
+        /// The body was longer than allowed.
+        BodyLimit = "body_limit",
+        /// More redirects than allowed.
+        Redirects = "redirects",
+        /// The answer's status code.
+        Status = "status",
+        /// Any other expectation that was not met.
+        Expectation = "expectation",
+        /// Anything else about the target.
+        Other = "other",
+        /// Policy forbids the destination.
+        Denied = "denied",
+        /// The plugin trapped.
+        PluginTrap = "plugin_trap",
+        /// The plugin wanted more memory than it may have.
+        PluginLimitMemory = "plugin_limit_memory",
+        /// The plugin used up its CPU time.
+        PluginLimitCpu = "plugin_limit_cpu",
+        /// The plugin did not come back when its time was over.
+        PluginLimitTime = "plugin_limit_time",
+        /// The plugin's report was larger than allowed.
+        PluginLimitOutput = "plugin_limit_output",
+        /// The plugin's report contradicts the contract.
+        PluginAnswer = "plugin_answer",
+        /// The plugin said itself that it came to no verdict.
+        PluginFailure = "plugin_failure",
+        /// No free slot.
+        Capacity = "capacity",
+        /// The run before was still going, or the moment had passed.
+        Late = "late",
+        /// Skipped by a maintenance window.
+        Maintenance = "maintenance",
+        /// The agent's own network is sick.
+        AgentNetwork = "agent_network",
+        /// A defect of the agent.
+        AgentInternal = "agent_internal",
+    }
+}
+
+words! {
+    /// The phases of an exchange, in order.
+    Phase {
+        /// Name resolution.
+        Dns = "dns",
+        /// The TCP handshake.
+        Connect = "connect",
+        /// The TLS handshake.
+        Tls = "tls",
+        /// From connection ready to the last byte of the request.
+        Send = "send",
+        /// From there to the first byte of the response.
+        Wait = "wait",
+        /// From there to the last byte of the response.
+        Receive = "receive",
+    }
+}
+
+words! {
+    /// What the summariser made of the recent outcomes.
+    State {
+        /// All is well.
+        Up = "up",
+        /// It works, but not as well as it should.
+        Degraded = "degraded",
+        /// It does not work.
+        Down = "down",
+        /// Up and down too often to be called either.
+        Flapping = "flapping",
+        /// Not enough to go by.
+        Unknown = "unknown",
+        /// Deliberately not judged.
+        Maintenance = "maintenance",
+    }
+}
+
+words! {
+    /// Why a run took place.
+    Trigger {
+        /// Its time had come.
+        Schedule = "schedule",
+        /// `vedette check`.
+        Once = "once",
+        /// A release gate asked.
+        Gate = "gate",
+        /// Somebody asked over the API.
+        Api = "api",
+    }
+}
+
+words! {
+    /// How much an event matters.
+    Severity {
+        /// For the plugin's authors.
+        Debug = "debug",
+        /// Worth knowing.
+        Info = "info",
+        /// Worth a look.
+        Warning = "warning",
+        /// Worth an intervention.
+        Error = "error",
+    }
+}
+
+words! {
+    /// How a measurement is aggregated.
+    Instrument {
+        /// The value now.
+        Gauge = "gauge",
+        /// An amount to add.
+        Counter = "counter",
+        /// One sample of a distribution.
+        Histogram = "histogram",
+    }
+}
+
+impl ErrorType {
+    /// The result that a fault *of the target* makes; `error` for those of the plugin or the agent.
+    pub const fn result(self) -> RunResult {
+        match self {
+            Self::ConnectTimeout | Self::Timeout => RunResult::Timeout,
+            Self::Capacity | Self::Late | Self::Maintenance => RunResult::Skipped,
+            Self::AgentNetwork => RunResult::Unknown,
+            other if (other as u8) <= (Self::Other as u8) => RunResult::Failure,
+            _ => RunResult::Error,
+        }
+    }
+}
+
+/// W3C trace id; also the id of the run. Never all zeroes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TraceId(pub [u8; 16]);
+
+/// W3C span id. Never all zeroes.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SpanId(pub [u8; 8]);
+
+impl TraceId {
+    /// A fresh one.
+    pub fn random() -> Self {
+        Self(rand::random::<u128>().max(1).to_be_bytes())
+    }
+
+    /// The 32 lower-case hexadecimal digits of `text`, if that is what it is.
+    pub fn parse(text: &str) -> Option<Self> {
+        let shape = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase());
+        let id = shape.then(|| u128::from_str_radix(text, 16).ok()).flatten()?;
+        (id != 0).then(|| Self(id.to_be_bytes()))
+    }
+}
+
+impl SpanId {
+    /// A fresh one.
+    pub fn random() -> Self {
+        Self(rand::random::<u64>().max(1).to_be_bytes())
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Debug for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// A name and its text: a label of a check or of a target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Label {
+    /// Letters, digits, `_`, `.`, `-`.
+    pub name: String,
+    /// Any text.
+    pub value: String,
+}
+
+/// Which probe: one check on one target at one location. The key of every series.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// The check's name.
+    pub check: String,
+    /// The target's name.
+    pub target: String,
+    /// What a person calls it: `check`, or `check/target` where a check has several.
+    pub service: String,
+    /// The target's address as it is shown: user information masked.
+    pub address: String,
+    /// Where this agent stands.
+    pub location: String,
+    /// The check's labels and the target's, the target's winning; sorted by name.
+    pub labels: Vec<Label>,
+    /// Name of the plugin in the configuration.
+    pub plugin: String,
+    /// Version of the plugin, as it says itself.
+    pub plugin_version: String,
+    /// SHA-256 of the component, hexadecimal.
+    pub plugin_digest: String,
+    /// `service.peer.name` on the spans.
+    pub peer_service: Option<String>,
+    /// Between two scheduled runs.
+    pub every: Duration,
+}
+
+/// A value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Text.
+    Text(String),
+    /// Yes or no.
+    Flag(bool),
+    /// A whole number.
+    Integer(i64),
+    /// Any number.
+    Real(f64),
+    /// Several texts.
+    Texts(Vec<String>),
+}
+
+/// A named value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    /// `[a-z][a-z0-9_.]{0,127}`.
+    pub name: String,
+    /// Its value.
+    pub value: Value,
+}
+
+/// A stretch of time within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// When it began.
+    pub start: Instant,
+    /// When it ended.
+    pub end: Instant,
+}
+
+impl Stretch {
+    /// How long it was.
+    pub fn length(&self) -> Duration {
+        self.end.saturating_duration_since(self.start)
+    }
+}
+
+/// Where an exchange's time went; `None` where a phase did not take place. They follow each other without
+/// overlap. A phase that was cut short (by a timeout, by a failure) ends where it was cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Phases([Option<Stretch>; 6]);
+
+impl Phases {
+    /// The stretch of one phase.
+    pub fn get(&self, phase: Phase) -> Option<Stretch> {
+        self.0[phase as usize]
+    }
+
+    /// Notes the stretch of one phase.
+    pub fn set(&mut self, phase: Phase, stretch: Stretch) {
+        self.0[phase as usize] = Some(stretch);
+    }
+
+    /// Those that took place, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (Phase, Stretch)> + '_ {
+        Phase::ALL.iter().filter_map(|&phase| Some((phase, self.get(phase)?)))
+    }
+
+    /// How long one phase took over several exchanges; `None` where none of them had it.
+    pub fn sum<'a>(exchanges: impl IntoIterator<Item = &'a Exchange>, phase: Phase) -> Option<Duration> {
+        exchanges.into_iter().filter_map(|exchange| exchange.phases.get(phase)).map(|stretch| stretch.length()).reduce(|a, b| a + b)
+    }
+}
+
+/// A certificate as the server sent it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Distinguished name, RFC 4514.
+    pub subject: String,
+    /// Distinguished name, RFC 4514.
+    pub issuer: String,
+    /// Hexadecimal.
+    pub serial: String,
+    /// Valid from.
+    pub not_before: Timestamp,
+    /// Valid until.
+    pub not_after: Timestamp,
+    /// DNS and IP subject alternative names.
+    pub alt_names: Vec<String>,
+    /// Hexadecimal SHA-256 of the DER form.
+    pub fingerprint_sha256: String,
+}
+
+/// What is known of a TLS connection, or of one that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsInfo {
+    /// `1.2`, `1.3`; none if the handshake did not get so far.
+    pub version: Option<String>,
+    /// IANA name; none if the handshake did not get so far.
+    pub cipher: Option<String>,
+    /// ALPN protocol agreed on.
+    pub alpn: Option<String>,
+    /// The name that was asked for.
+    pub server_name: Option<String>,
+    /// Whether the chain was verified against the configured roots.
+    pub verified: bool,
+    /// Leaf first, as sent; at most 8.
+    pub chain: Vec<Certificate>,
+}
+
+/// HTTP's version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0
+    Http10,
+    /// HTTP/1.1
+    Http11,
+    /// HTTP/2
+    Http2,
+}
+
+impl HttpVersion {
+    /// `HTTP/1.1`, `HTTP/2`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Http10 => "HTTP/1.0",
+            Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2",
+        }
+    }
+
+    /// `1.1`, `2`: `network.protocol.version`.
+    pub const fn number(self) -> &'static str {
+        match self {
+            Self::Http10 => "1.0",
+            Self::Http11 => "1.1",
+            Self::Http2 => "2",
+        }
+    }
+}
+
+/// One exchange on the wire. A redirect that is followed makes another.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    /// Its CLIENT span, which is the parent in the `traceparent` that the target got.
+    pub span_id: SpanId,
+    /// The span within which it took place: a step's, or the attempt's.
+    pub parent: SpanId,
+    /// Request method.
+    pub method: String,
+    /// URL without user information and without secrets.
+    pub url: String,
+    /// Host of the URL.
+    pub host: String,
+    /// Port of the URL, or of its scheme.
+    pub port: u16,
+    /// From its start to its end.
+    pub stretch: Stretch,
+    /// Where the time went.
+    pub phases: Phases,
+    /// Where the packets went, if there was a connection.
+    pub remote: Option<SocketAddr>,
+    /// Version of the answer.
+    pub version: Option<HttpVersion>,
+    /// Status code of the answer.
+    pub status: Option<u16>,
+    /// 0 for the first, counting redirects.
+    pub resend_count: u32,
+    /// Bytes of the body after decoding, as far as it was read; none without an answer.
+    pub body_size: Option<u64>,
+    /// What is known of TLS.
+    pub tls: Option<Arc<TlsInfo>>,
+    /// What went wrong, if something did.
+    pub error: Option<(ErrorType, String)>,
+}
+
+/// A step that the plugin opened.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// Its span.
+    pub span_id: SpanId,
+    /// The span within which it was opened.
+    pub parent: SpanId,
+    /// Its name.
+    pub name: String,
+    /// From begin to finish.
+    pub stretch: Stretch,
+    /// What the plugin said of it; false if it was never finished.
+    pub succeeded: bool,
+    /// For people.
+    pub message: Option<String>,
+    /// What the plugin noted.
+    pub attributes: Vec<Attribute>,
+}
+
+/// One thing that was expected, and whether it held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expectation {
+    /// The word of the configuration.
+    pub name: String,
+    /// Whether it held.
+    pub met: bool,
+    /// Degrades instead of failing.
+    pub soft: bool,
+    /// What was expected and what came.
+    pub detail: String,
+}
+
+/// One number that a run yields.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    /// Without the prefix `synthetic.plugin.`.
+    pub name: String,
+    /// UCUM.
+    pub unit: String,
+    /// How it is aggregated.
+    pub instrument: Instrument,
+    /// Finite.
+    pub value: f64,
+    /// Dimensions.
+    pub attributes: Vec<Attribute>,
+}
+
+/// Something noteworthy at a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// When.
+    pub at: Timestamp,
+    /// How much it matters.
+    pub severity: Severity,
+    /// A stable identifier.
+    pub name: String,
+    /// For people.
+    pub message: String,
+    /// Facts.
+    pub attributes: Vec<Attribute>,
+}
+
+/// What one attempt came to, as plugin and host agree.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Error type; none with success.
+    pub error_type: Option<ErrorType>,
+    /// One line for people. Never empty, no control characters.
+    pub message: String,
+    /// Everything that was expected.
+    pub expectations: Vec<Expectation>,
+    /// Numbers.
+    pub measurements: Vec<Measurement>,
+    /// Events.
+    pub events: Vec<Event>,
+    /// Facts about the run.
+    pub attributes: Vec<Attribute>,
+    /// Another attempt is worth making: not before so long, if the target said.
+    pub retry: Option<RetryAdvice>,
+}
+
+/// The failure may be gone in a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryAdvice {
+    /// Not before so long, as the target asked.
+    pub after: Option<Duration>,
+}
+
+impl Report {
+    /// Success, or what the error type makes.
+    pub fn result(&self) -> RunResult {
+        self.error_type.map_or(RunResult::Success, ErrorType::result)
+    }
+
+    /// A report of plugin or agent at fault: data, not an error.
+    pub fn fault(error_type: ErrorType, message: impl Into<String>) -> Self {
+        Self { error_type: Some(error_type), message: message.into(), ..Self::default() }
+    }
+}
+
+/// One attempt of a run.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Its span; the root's where the run has one attempt only.
+    pub span_id: SpanId,
+    /// From its start to its end.
+    pub stretch: Stretch,
+    /// What it came to.
+    pub report: Report,
+    /// Steps that the plugin opened.
+    pub steps: Vec<Step>,
+    /// Exchanges on the wire.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// What a run yielded. The single source of spans, metrics and events.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Which probe.
+    pub probe: Arc<Identity>,
+    /// Increases by one with each scheduled run of this probe.
+    pub sequence: u64,
+    /// The run's id is its trace id.
+    pub trace_id: TraceId,
+    /// The root span.
+    pub root: SpanId,
+    /// Whether the target was told that this trace is kept.
+    pub sampled: bool,
+    /// Why it took place.
+    pub trigger: Trigger,
+    /// When the schedule meant it to start.
+    pub scheduled_at: Timestamp,
+    /// When it did, on both clocks.
+    pub anchor: crate::clock::Anchor,
+    /// When it ended.
+    pub ended: Instant,
+    /// What it came to.
+    pub result: RunResult,
+    /// Why; none with success.
+    pub error_type: Option<ErrorType>,
+    /// One line for people.
+    pub message: String,
+    /// 1..n; none if it was skipped.
+    pub attempts: Vec<Attempt>,
+}
+
+impl Outcome {
+    /// The last attempt, whose facts are the run's.
+    pub fn last(&self) -> Option<&Attempt> {
+        self.attempts.last()
+    }
+
+    /// The final exchange of the last attempt.
+    pub fn exchange(&self) -> Option<&Exchange> {
+        self.last()?.exchanges.last()
+    }
+
+    /// Of the successful attempt, from its start to the last byte.
+    pub fn latency(&self) -> Option<Duration> {
+        let attempt = self.last().filter(|_| self.result == RunResult::Success)?;
+        let end = attempt.exchanges.last().map_or(attempt.stretch.end, |exchange| exchange.stretch.end);
+        Some(end.saturating_duration_since(attempt.stretch.start))
+    }
+
+    /// How long one phase took in the last attempt, summed over its exchanges.
+    pub fn phase(&self, phase: Phase) -> Option<Duration> {
+        Phases::sum(&self.last()?.exchanges, phase)
+    }
+
+    /// Expectations of the last attempt that were not met: hard or soft ones.
+    pub fn unmet(&self, soft: bool) -> impl Iterator<Item = &Expectation> {
+        let all = self.last().map(|attempt| attempt.report.expectations.as_slice()).unwrap_or_default();
+        all.iter().filter(move |expectation| !expectation.met && expectation.soft == soft)
+    }
+
+    /// When the run ended, on the wall clock.
+    pub fn ended_at(&self) -> Timestamp {
+        self.anchor.timestamp(self.ended)
+    }
+
+    /// How long it took, attempts and pauses.
+    pub fn length(&self) -> Duration {
+        self.ended.saturating_duration_since(self.anchor.instant())
+    }
+
+    /// How much later than planned it started.
+    pub fn lateness(&self) -> Duration {
+        self.anchor.wall().since(self.scheduled_at)
+    }
+}
+
+/// One indicator over one window: good out of valid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sli {
+    /// `availability`, `latency`.
+    pub name: String,
+    /// Length of the window.
+    pub window: Duration,
+    /// Good ones.
+    pub good: u64,
+    /// Valid ones.
+    pub valid: u64,
+}
+
+/// What the summariser made of the recent outcomes.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The state.
+    pub state: State,
+    /// When it was entered.
+    pub since: Timestamp,
+    /// For people.
+    pub message: String,
+    /// Indicators per window.
+    pub slis: Vec<Sli>,
+    /// Derived numbers, such as quantiles of latency.
+    pub measurements: Vec<Measurement>,
+    /// Events.
+    pub events: Vec<Event>,
+}
+
+/// The state became another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    /// Before.
+    pub from: State,
+    /// Now.
+    pub to: State,
+    /// How many runs in a row had results like the last one.
+    pub consecutive: u32,
+}
+
+/// An outcome together with what it made of its probe's state. What telemetry and the page are fed with.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// What happened.
+    pub outcome: Arc<Outcome>,
+    /// What it means.
+    pub summary: Arc<Summary>,
+    /// If the state became another one by it.
+    pub change: Option<StateChange>,
+    /// The end of the last success, this one included; none if never seen.
+    pub last_success: Option<Timestamp>,
+}
