@@ -1,1 +1,1 @@
-//! To be built.
+//! Not built yet; see ARCHITECTURE.md.
