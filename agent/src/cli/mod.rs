@@ -1,1 +1,3 @@
-//! Not built yet; see ARCHITECTURE.md.
+//! What a person sees: the command line, one file per subcommand.
+
+pub mod report;
