@@ -7,18 +7,18 @@
 //!         config                plan          schedule  runner    summary           telemetry
 //! ```
 
-pub mod agent;
-pub mod cli;
 pub mod clock;
+pub mod outcome;
+pub mod vitals;
 pub mod config;
 pub mod network;
-pub mod outcome;
-pub mod plan;
-pub mod plugin;
-pub mod runner;
-pub mod schedule;
-pub mod serve;
 pub mod store;
+pub mod plugin;
+pub mod plan;
+pub mod schedule;
+pub mod runner;
 pub mod summary;
 pub mod telemetry;
-pub mod vitals;
+pub mod serve;
+pub mod agent;
+pub mod cli;
