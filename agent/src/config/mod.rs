@@ -1,5 +1,6 @@
 //! Text -> Config.
 
 mod model;
+pub mod quantity;
 
 pub use model::*;
