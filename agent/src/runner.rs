@@ -125,6 +125,7 @@ fn outcome(start: Start, anchor: Anchor, root: SpanId, attempts: Vec<Attempt>) -
         message: report.map(|report| report.message.clone()).unwrap_or_default(),
         probe: start.probe,
         sequence: start.sequence,
+        runs: 1,
         trace_id: start.trace_id,
         root,
         sampled: start.sampled || attempts.len() > 1,

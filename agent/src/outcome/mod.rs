@@ -250,6 +250,8 @@ pub struct Outcome {
     pub probe: Arc<Identity>,
     /// Increases by one with each scheduled run of this probe.
     pub sequence: u64,
+    /// How many planned runs this stands for: 1, or more where several in a row were skipped for one reason.
+    pub runs: u64,
     /// The run's id is its trace id.
     pub trace_id: TraceId,
     /// The root span.

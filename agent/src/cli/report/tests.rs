@@ -26,6 +26,7 @@ fn service(name: &str, report: Report) -> Service {
     let outcome = Outcome {
         probe: Arc::new(probe),
         sequence: 1,
+        runs: 1,
         trace_id: TraceId::random(),
         root: span_id,
         sampled: true,
