@@ -1,10 +1,7 @@
-//! Arguments, run, exit code.
+//! Arguments, run, exit code: all of it in the library, so that it can be tested.
 
-use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Nothing is wired yet; saying so and failing is better than an answer that nobody computed.
-    let _ = writeln!(std::io::stderr(), "vedette: no command is built yet");
-    ExitCode::from(2)
+    vedette::cli::main()
 }

@@ -3,10 +3,13 @@
 //! Kept apart from what is said about targets. Plain atomics, so that counting never waits.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+
+use crate::clock::Instant;
 
 /// A number that only grows.
 #[derive(Debug, Default)]
@@ -109,7 +112,7 @@ pub struct Vitals {
     pub in_flight: Gauge,
     /// How much later than planned runs started.
     pub lateness: Lengths,
-    /// The scheduler's last sign of life, in milliseconds since the process started.
+    /// The scheduler's last sign of life, in milliseconds of [`uptime`].
     pub scheduler_beat: Gauge,
     /// Calls of plugins, by plugin and result.
     pub plugin_runs: Family,
@@ -139,4 +142,22 @@ pub struct Vitals {
     pub series_active: Gauge,
     /// Points that were refused because a check had too many series.
     pub series_limited: Counter,
+}
+
+impl Vitals {
+    /// The scheduler is alive.
+    pub fn beat(&self) {
+        self.scheduler_beat.set(i64::try_from(uptime().as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// How long ago the scheduler last gave a sign of life.
+    pub fn since_beat(&self) -> Duration {
+        uptime().saturating_sub(Duration::from_millis(u64::try_from(self.scheduler_beat.get()).unwrap_or(0)))
+    }
+}
+
+/// How long this process has been running, counted from the first call.
+pub fn uptime() -> Duration {
+    static STARTED: OnceLock<Instant> = OnceLock::new();
+    STARTED.get_or_init(Instant::now).elapsed()
 }

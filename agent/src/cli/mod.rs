@@ -1,3 +1,111 @@
-//! What a person sees: the command line, one file per subcommand.
+//! What a person types and sees. One file per command; results go to stdout, everything else to stderr.
 
+mod check;
+mod config;
+mod demo;
+mod logging;
+mod plugin;
 pub mod report;
+mod run;
+mod setup;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::quantity;
+
+/// A synthetic monitoring agent.
+#[derive(Debug, Parser)]
+#[command(name = "vedette", version, about, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str =
+    "Exit codes: 0 every check succeeded, 1 a target failed or timed out, 2 usage or configuration error, 3 no verdict.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Ask every target once and print the results.
+    Check(check::Arguments),
+    /// The agent: schedule, probe, summarise, export, serve.
+    Run(run::Arguments),
+    /// Five local targets (healthy, slow, flaky, failing, expired certificate) with the agent watching them.
+    Demo(demo::Arguments),
+    /// Check, print or describe the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// List or inspect plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+}
+
+/// What a command ends with.
+const OK: u8 = 0;
+const USAGE: u8 = 2;
+const NO_VERDICT: u8 = 3;
+
+/// Reads the arguments, does what they say, and returns the exit code of the contract.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are results and go to stdout; a reader that has gone away is no error.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { OK });
+        }
+    };
+    report_panics();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&anyhow::anyhow!("cannot start the runtime: {error}"), NO_VERDICT),
+    };
+    let result = runtime.block_on(dispatch(arguments.command));
+    // What still blocks in the background (a lookup of a name, say) must not delay the answer.
+    runtime.shutdown_background();
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => failed(&error, USAGE),
+    }
+}
+
+async fn dispatch(command: Command) -> anyhow::Result<u8> {
+    match command {
+        Command::Check(arguments) => check::check(arguments).await,
+        Command::Run(arguments) => run::run(arguments).await,
+        Command::Demo(arguments) => demo::demo(arguments).await,
+        Command::Config(command) => config::config(command).await,
+        Command::Plugin(command) => plugin::plugin(command).await,
+    }
+}
+
+/// One line that says what, where and what to do; of a configuration, all its mistakes.
+fn failed(error: &anyhow::Error, code: u8) -> ExitCode {
+    let _ = writeln!(io::stderr(), "vedette: {error:#}");
+    ExitCode::from(code)
+}
+
+/// Results. A reader that has gone away (`vedette check | head -0`) is no error.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+    let _ = io::stdout().flush();
+}
+
+/// A panic is a defect of the agent that ends one run, not the process: it is logged like any other mishap.
+fn report_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        let message = info.payload_as_str().unwrap_or("no message");
+        tracing::error!(place, message, "a defect of the agent ended a task; please report it");
+    }));
+}
+
+/// A length of time of an option: with a unit, and not zero.
+fn duration(text: &str) -> Result<Duration, String> {
+    let length = quantity::duration(text).map_err(|error| error.to_string())?;
+    if length.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(length) }
+}

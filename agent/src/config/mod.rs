@@ -117,3 +117,26 @@ pub fn yaml(_effective: &serde_json::Value) -> String {
     String::new()
 }
 
+/// Further attempts that a check may have, at most.
+pub const MOST_RETRIES: i64 = 10;
+
+/// Names of the plugins that are embedded in the binary.
+pub const BUILTIN: &[&str] = &["http", "availability"];
+
+/// Where things are kept if nobody says: the XDG state directory.
+pub fn default_state_dir() -> Option<PathBuf> {
+    None
+}
+
+/// The longest pause before attempt `number` + 1.
+pub fn longest_pause(number: u32) -> std::time::Duration {
+    std::time::Duration::from_millis(100)
+        .saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX))
+        .min(std::time::Duration::from_secs(1))
+}
+
+/// The longest that a run may take.
+pub fn budget(timeout: std::time::Duration, retries: u32) -> std::time::Duration {
+    let pauses: std::time::Duration = (1..=retries).map(longest_pause).sum();
+    timeout.saturating_mul(retries.saturating_add(1)).saturating_add(pauses)
+}

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::clock::{Anchor, Timestamp};
 use crate::network::{Network, Policy};
 use crate::outcome::{
-    Attribute, Event, Exchange, Identity, Instrument, Label, Measurement, Outcome, Report, Sli, SpanId, State, Step, Stretch, TraceId,
+    Event, Exchange, Identity, Instrument, Label, Measurement, Outcome, Report, Sli, SpanId, State, Step, Stretch, TraceId,
 };
 use crate::vitals::Vitals;
 
@@ -248,8 +248,6 @@ pub struct Summarised {
     pub events: Vec<Event>,
     /// For `Previous`.
     pub memory: Vec<u8>,
-    /// Keys of alerts that should be open.
-    pub attributes: Vec<Attribute>,
 }
 
 impl Plugin {

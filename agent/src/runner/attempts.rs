@@ -10,15 +10,12 @@ use std::time::Duration;
 use futures_util::FutureExt;
 
 use crate::clock::{Anchor, Instant, Timestamp};
+use crate::config::{budget, longest_pause};
 use crate::outcome::{Attempt, ErrorType, Identity, Outcome, Report, RetryAdvice, RunResult, SpanId, Stretch, TraceId, Trigger};
-
-/// The pause before attempt n+1 is this × 2^(n-1), at most [`LONGEST_BACKOFF`], times a random 0.5 to 1.
-const BACKOFF: Duration = Duration::from_millis(100);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
 /// What is known of a run before it starts.
 #[derive(Clone, Debug)]
-pub struct Start {
+pub(super) struct Start {
     /// Which probe.
     pub probe: Arc<Identity>,
     /// Number of the run.
@@ -39,7 +36,7 @@ pub struct Start {
 
 /// What one attempt is told.
 #[derive(Clone, Copy, Debug)]
-pub struct Try {
+pub(super) struct Try {
     /// 1 for the first.
     pub number: u32,
     /// The span that exchanges and steps stand below.
@@ -50,14 +47,8 @@ pub struct Try {
     pub anchor: Anchor,
 }
 
-/// The longest that a run may take: all its attempts and the longest pauses between them.
-pub fn budget(timeout: Duration, retries: u32) -> Duration {
-    let pauses: Duration = (1..=retries).map(longest_pause).sum();
-    timeout.saturating_mul(retries.saturating_add(1)).saturating_add(pauses)
-}
-
 /// Runs a probe once: attempts until one is not transient or none is left.
-pub async fn run<F, A>(start: Start, mut attempt: F) -> Outcome
+pub(super) async fn run<F, A>(start: Start, mut attempt: F) -> Outcome
 where
     F: FnMut(Try) -> A,
     A: Future<Output = Attempt>,
@@ -80,7 +71,7 @@ where
 }
 
 /// The outcome of a run that did not take place.
-pub fn skipped(start: Start, why: ErrorType, message: impl Into<String>) -> Outcome {
+pub(super) fn skipped(start: Start, why: ErrorType, message: impl Into<String>) -> Outcome {
     let anchor = Anchor::now();
     Outcome {
         result: RunResult::Skipped,
@@ -135,10 +126,6 @@ fn outcome(start: Start, anchor: Anchor, root: SpanId, attempts: Vec<Attempt>) -
         ended: attempts.last().map_or(anchor.instant(), |attempt| attempt.stretch.end),
         attempts,
     }
-}
-
-fn longest_pause(number: u32) -> Duration {
-    BACKOFF.saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX)).min(LONGEST_BACKOFF)
 }
 
 /// The pause after attempt `number`. What the target asked for takes the backoff's place if it is longer and there
@@ -221,7 +208,7 @@ mod tests {
         assert_ne!(outcome.attempts[0].span_id, outcome.root);
         assert!(told[1].0.sampled && outcome.sampled, "after a failed attempt the trace is kept");
         let pause = told[1].1 - told[0].1;
-        assert!(pause >= BACKOFF / 2 && pause <= BACKOFF + Duration::from_millis(1), "{pause:?}");
+        assert!(pause >= longest_pause(1) / 2 && pause <= longest_pause(1) + Duration::from_millis(1), "{pause:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -243,7 +230,7 @@ mod tests {
         let (_, told) = run_with(start(1), vec![transient(Some(fits)), Report::default()]).await;
         assert!(told[1].1 - told[0].1 >= fits);
         let (_, told) = run_with(start(1), vec![transient(Some(SECOND * 60)), Report::default()]).await;
-        assert!(told[1].1 - told[0].1 <= BACKOFF + Duration::from_millis(1));
+        assert!(told[1].1 - told[0].1 <= longest_pause(1) + Duration::from_millis(1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -256,12 +243,5 @@ mod tests {
     async fn a_skipped_run_has_no_attempts() {
         let outcome = skipped(start(1), ErrorType::Late, "the run before still runs");
         assert_eq!((outcome.result, outcome.attempts.len(), outcome.latency()), (RunResult::Skipped, 0, None));
-    }
-
-    #[test]
-    fn the_budget_counts_the_longest_pauses() {
-        assert_eq!(budget(SECOND * 2, 0), SECOND * 2);
-        assert_eq!(budget(SECOND * 2, 1), SECOND * 4 + Duration::from_millis(100));
-        assert_eq!(budget(SECOND, 6), SECOND * 7 + Duration::from_millis(100 + 200 + 400 + 800 + 1_000 + 1_000));
     }
 }

@@ -1,0 +1,25 @@
+//! The agent's own log, on stderr.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::config::LogConfig;
+
+/// For commands whose output is the result: only what went wrong.
+pub(super) fn quiet() {
+    start(&LogConfig { level: tracing::Level::WARN, json: false, otlp: false });
+}
+
+/// As the configuration says. Libraries are heard from `warn` on.
+pub(super) fn start(log: &LogConfig) {
+    let filter = Targets::new().with_default(log.level.min(tracing::Level::WARN)).with_target("vedette", log.level);
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).with_target(false);
+    let lines = if log.json { lines.json().with_filter(filter).boxed() } else { lines.with_filter(filter).boxed() };
+    // A second start (in tests) leaves the first in place.
+    let _ = tracing_subscriber::registry().with(lines).try_init();
+}

@@ -1,0 +1,56 @@
+//! From a document to a configuration that has been found right, with the sandbox and the store opened on the way.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::config::{Document, Loaded, Purpose};
+use crate::plan::Catalogue;
+use crate::store::Store;
+use crate::vitals::Vitals;
+
+/// Everything that commands which read a configuration need.
+pub(super) struct Opened {
+    pub(super) loaded: Loaded,
+    pub(super) catalogue: Catalogue,
+    pub(super) store: Store,
+    pub(super) vitals: Arc<Vitals>,
+}
+
+/// Where a command keeps things.
+#[derive(Debug, Default)]
+pub(super) enum StateDir {
+    /// Where the configuration says.
+    #[default]
+    Configured,
+    /// Here.
+    At(PathBuf),
+    /// Nowhere.
+    Off,
+}
+
+impl StateDir {
+    /// What `--state-dir` says: a directory, or `off`.
+    pub(super) fn option(text: Option<&str>) -> Self {
+        match text {
+            None => Self::Configured,
+            Some("off") => Self::Off,
+            Some(path) => Self::At(path.into()),
+        }
+    }
+}
+
+/// Judges a document with the schemas of its plugins.
+pub(super) async fn open(document: &Document, purpose: Purpose, state_dir: StateDir) -> anyhow::Result<Opened> {
+    let agent = document.agent();
+    let vitals = Arc::new(Vitals::default());
+    let dir = match state_dir {
+        StateDir::Configured => agent.state_dir,
+        StateDir::At(path) => Some(path),
+        StateDir::Off => None,
+    };
+    let store = Store::open(dir.as_deref());
+    let catalogue = Catalogue::open(agent.concurrency, &store, &vitals)?;
+    let schemas = catalogue.schemas(document).await;
+    let loaded = document.judge(&schemas, purpose)?;
+    Ok(Opened { loaded, catalogue, store, vitals })
+}

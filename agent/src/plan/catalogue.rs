@@ -1,0 +1,96 @@
+//! The plugins by the names that the configuration gives them: embedded ones and those from files, loaded once.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::PlanError;
+use crate::config::{Document, PluginSchema, PluginWanted, Schemas};
+use crate::network::Network;
+use crate::plugin::{Host, HostOptions, Kind, Plugin};
+use crate::store::Store;
+use crate::vitals::Vitals;
+
+/// Instances beside the runs in flight: those that summarise.
+pub const SUMMARY_SLOTS: u32 = 16;
+/// The most linear memory that any guest may be given, whatever the configuration says, in bytes.
+pub const MEMORY_LIMIT: u64 = 1 << 30;
+
+/// Loads plugins when they are first asked for.
+#[derive(Debug)]
+pub struct Catalogue {
+    host: Arc<Host>,
+    loaded: Mutex<BTreeMap<String, Plugin>>,
+}
+
+impl Catalogue {
+    /// Opens the sandbox for so many runs in flight.
+    pub fn open(concurrency: u32, store: &Store, vitals: &Arc<Vitals>) -> Result<Self, PlanError> {
+        let options = HostOptions {
+            slots: concurrency.saturating_add(SUMMARY_SLOTS),
+            max_memory: MEMORY_LIMIT,
+            cache: store.cache_dir(),
+            network: Network::new(),
+            vitals: Arc::clone(vitals),
+        };
+        Ok(Self { host: Host::new(options)?, loaded: Mutex::default() })
+    }
+
+    /// What the document has to know of the plugins that it names, or why one cannot be loaded.
+    pub async fn schemas(&self, document: &Document) -> Schemas {
+        let mut schemas = Schemas::new();
+        for PluginWanted { name, source } in document.plugins() {
+            let schema = self.plugin(&name, source.as_deref()).await.map(|plugin| schema(&plugin));
+            schemas.insert(name, schema.map_err(|error| error.to_string()));
+        }
+        schemas
+    }
+
+    /// The plugin of that name: from a file if there is one, otherwise one of the embedded.
+    pub async fn plugin(&self, name: &str, source: Option<&Path>) -> Result<Plugin, PlanError> {
+        if let Some(plugin) = self.loaded.lock().get(name) {
+            return Ok(plugin.clone());
+        }
+        let plugin = match source {
+            Some(path) => {
+                let unreadable = |error| PlanError::Unreadable { path: path.to_path_buf(), error };
+                self.host.load(name, &tokio::fs::read(path).await.map_err(unreadable)?, false).await
+            }
+            None => self.host.load(name, embedded(name)?, true).await,
+        }?;
+        self.loaded.lock().insert(name.to_owned(), plugin.clone());
+        Ok(plugin)
+    }
+}
+
+/// Names of the embedded plugins.
+pub fn built_in() -> impl Iterator<Item = &'static str> {
+    bundled::PLUGINS.iter().map(|plugin| plugin.name)
+}
+
+fn schema(plugin: &Plugin) -> PluginSchema {
+    let manifest = plugin.manifest();
+    PluginSchema {
+        summariser: plugin.kind() == Kind::Summariser,
+        schema: manifest.config_schema.clone(),
+        target_schemes: manifest.target_schemes.clone(),
+    }
+}
+
+fn embedded(name: &str) -> Result<&'static [u8], PlanError> {
+    let found = bundled::PLUGINS.iter().find(|plugin| plugin.name == name);
+    let unknown = || PlanError::UnknownPlugin { name: name.to_owned(), known: built_in().collect::<Vec<_>>().join(", ") };
+    found.map(|plugin| plugin.component).ok_or_else(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_knows_the_names_of_the_embedded_plugins() {
+        assert_eq!(built_in().collect::<Vec<_>>(), crate::config::BUILTIN);
+    }
+}
