@@ -1,25 +1,36 @@
-//! The built-in check `http`. A first version: it asks, and expects a 2xx.
+//! The built-in check `http`: one exchange with its redirects, and everything that is expected of the answer judged.
 
-use vedette_sdk::{Answer, Checker, Manifest, Report, Run, http::Request, text};
+mod answer;
+mod date;
+mod reason;
+mod rule;
+mod same;
+mod settings;
+
+use vedette_sdk::{Answer, Checker, Manifest, Run, clock};
+
+use crate::settings::Settings;
 
 struct Http;
 
 impl Checker for Http {
-    type Settings = serde_json::Value;
+    type Settings = Settings;
 
     fn manifest() -> Manifest {
-        Manifest::new("vedette:http", env!("CARGO_PKG_VERSION"), "Asks over HTTP and judges the answer").target_schemes(&["http", "https"])
+        Manifest::new("vedette:http", env!("CARGO_PKG_VERSION"), "Asks over HTTP and judges the answer")
+            .target_schemes(&["http", "https"])
+            .config_schema(include_str!("schema.json"))
     }
 
-    fn run(run: &Run, _settings: Self::Settings) -> Answer {
-        let response = Request::get(&run.target.address).keep_body(0).send()?;
-        let status = response.status;
-        let took = u64::try_from(response.length().as_nanos()).unwrap_or(u64::MAX);
-        Ok(Report::success(format!("{status} in {}", text::latency(took))).expect(
-            "status",
-            (200..300).contains(&status),
-            format!("{status}, expected 2xx"),
-        ))
+    fn run(run: &Run, settings: Settings) -> Answer {
+        let started = clock::monotonic();
+        let rules = rule::all(&settings.expect, &settings.warn)?;
+        let request = settings.request(&run.target.address, rules.iter().any(rule::Expected::looks_at_body));
+        let prepared = clock::monotonic().saturating_sub(started);
+        match request.send() {
+            Ok(response) => Ok(answer::judge(&response, prepared, &rules, settings.redirects)),
+            Err(failed) => answer::failed(&failed, &rules),
+        }
     }
 }
 

@@ -71,7 +71,7 @@ pub fn step<T>(name: &str, work: impl FnOnce(&Step) -> Result<T, Stop>) -> Resul
     let done = work(&step);
     match &done {
         Ok(_) => step.finish(Verdict::Success, None),
-        Err(stop) => step.finish(stop.verdict(), Some(stop.message())),
+        Err(reason) => step.finish(reason.verdict(), Some(reason.message())),
     }
     done
 }
