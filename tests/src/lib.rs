@@ -17,3 +17,9 @@ pub mod patience;
 pub mod received;
 pub mod receiver;
 pub mod target;
+
+/// A checker whose settings, `{"do": "spin"}` and the like, say how it misbehaves.
+pub const HOSTILE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-hostile.wasm"));
+
+/// A summariser whose settings, `{"do": "spin"}` and the like, say how it misbehaves.
+pub const HOSTILE_SUMMARISER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guest-summariser.wasm"));
