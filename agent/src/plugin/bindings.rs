@@ -37,4 +37,5 @@ pub(super) use summary::exports::vedette::plugin::summariser;
 pub(super) use summary::{Summary, SummaryPre};
 
 /// What a handle of a step stands for. The number in the handle is the step's place in the list of steps.
-pub(super) struct OpenStep;
+#[expect(unreachable_pub, reason = "the macro re-exports it")]
+pub struct OpenStep;
