@@ -9,6 +9,7 @@ use http::HeaderMap;
 
 use hyper::body::{Body as _, Incoming};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, ReadBuf};
+use tokio::task::coop::consume_budget;
 
 use super::NetError;
 use super::decoding::{self, Coding};
@@ -81,6 +82,7 @@ async fn consume(wire: &mut WireBody, wanted: &Wanted, kept: &mut BytesMut, size
             let length = piece.len();
             take(piece, wanted, kept, size)?;
             wire.consume(length);
+            consume_budget().await;
         }
     }
     let mut buffer = vec![0; PIECE];
@@ -91,6 +93,8 @@ async fn consume(wire: &mut WireBody, wanted: &Wanted, kept: &mut BytesMut, size
             break;
         }
         take(&buffer[..length], wanted, kept, size)?;
+        // Little on the wire may be much to decode: neighbours and the deadline get their turn.
+        consume_budget().await;
     }
     drop(plain);
     // What follows the encoded data is not part of it, but the message has to have its end.
