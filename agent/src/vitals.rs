@@ -132,6 +132,8 @@ pub struct Vitals {
     pub export_items: Family,
     /// Bytes in the queue.
     pub export_queue_size: Gauge,
+    /// When the oldest request in the queue was put there, in milliseconds since the epoch; 0 = the queue is empty.
+    pub export_queue_oldest: Gauge,
     /// Bytes that the queue may hold.
     pub export_queue_limit: Gauge,
     /// When something last left, in milliseconds since the epoch; 0 = never.
