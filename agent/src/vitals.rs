@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+use crate::clock::Instant;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
@@ -96,9 +98,21 @@ impl Family {
     }
 }
 
+/// When the process started, as far as anybody asks: the moment of its own making.
+#[derive(Clone, Copy, Debug)]
+pub struct Started(Instant);
+
+impl Default for Started {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
 /// Everything that is counted about the agent itself. One per process, shared.
 #[derive(Debug, Default)]
 pub struct Vitals {
+    /// When the process started.
+    pub started: Started,
     /// Runs that the grid asked for. At all times `planned = run + skipped`.
     pub planned: Counter,
     /// Runs that took place, or are in flight.
@@ -139,4 +153,38 @@ pub struct Vitals {
     pub series_active: Gauge,
     /// Points that were refused because a check had too many series.
     pub series_limited: Counter,
+}
+
+impl Vitals {
+    /// For how long the process has been running.
+    pub fn uptime(&self) -> Duration {
+        self.started.0.elapsed()
+    }
+
+    /// The scheduler gives a sign of life; it does so at least every second.
+    pub fn beat(&self) {
+        self.scheduler_beat.set(i64::try_from(self.uptime().as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// How long ago the scheduler gave a sign of life; the uptime if it never did.
+    pub fn since_beat(&self) -> Duration {
+        let beat = u64::try_from(self.scheduler_beat.get()).unwrap_or_default();
+        self.uptime().saturating_sub(Duration::from_millis(beat))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beat_ages_until_the_next_one() {
+        let vitals = Vitals::default();
+        tokio::time::advance(Duration::from_secs(7)).await;
+        assert_eq!(vitals.since_beat(), Duration::from_secs(7));
+        vitals.beat();
+        assert_eq!(vitals.since_beat(), Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(vitals.since_beat(), Duration::from_secs(3));
+    }
 }
