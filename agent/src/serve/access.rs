@@ -91,7 +91,8 @@ fn is_same(shown: &str, wanted: &str) -> bool {
 
 /// A path of this site, or its root: a form must not lead elsewhere.
 fn here(next: &str) -> &str {
-    let plain = next.starts_with('/') && !next[1..].starts_with(['/', '\\']) && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    let plain =
+        next.starts_with('/') && !next[1..].starts_with(['/', '\\']) && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
     if plain && !next.starts_with("/login") { next } else { "/" }
 }
 
@@ -111,7 +112,9 @@ pub(super) async fn form(State(site): Shared, RawQuery(query): RawQuery, headers
 pub(super) async fn login(State(site): Shared, headers: HeaderMap, body: Body) -> Response {
     let Access::Token(token) = &site.service.access else { return Redirect::to("/").into_response() };
     let Ok(body) = to_bytes(body, FORM).await else { return words(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large") };
-    let field = |name: &str| form_urlencoded::parse(&body).find(|(field, _)| field == name).map(|(_, value)| value.into_owned()).unwrap_or_default();
+    let field = |name: &str| {
+        form_urlencoded::parse(&body).find(|(field, _)| field == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
+    };
     let next = field("next");
     let next = here(&next);
     if !is_same(field("token").trim(), token.trim()) {
@@ -120,7 +123,8 @@ pub(super) async fn login(State(site): Shared, headers: HeaderMap, body: Body) -
     }
     // Behind a proxy that speaks TLS the cookie must not travel without it.
     let secure = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000{}", pass(token), if secure { "; Secure" } else { "" });
+    let cookie =
+        format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict; Max-Age=2592000{}", pass(token), if secure { "; Secure" } else { "" });
     ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response()
 }
 

@@ -62,7 +62,7 @@ impl Live {
     pub(super) async fn tell(self, site: Site) {
         let mut pace = tokio::time::interval(PACE);
         pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut told = Told { version: site.service.board.version(), ..Told::default() };
+        let mut told = Told { version: site.service.board.version(), sick: false, troubled: troubled(&site) };
         loop {
             tokio::select! {
                 () = site.stop.cancelled() => return,
@@ -79,7 +79,6 @@ impl Live {
 }
 
 /// What the listeners know.
-#[derive(Default)]
 struct Told {
     version: u64,
     sick: bool,

@@ -7,8 +7,8 @@ use super::{Access, Board, ProbeInfo, Service};
 use crate::clock::{Anchor, Instant, Timestamp};
 use crate::config::SloConfig;
 use crate::outcome::{
-    Attempt, Attribute, Certificate, ErrorType, Exchange, Expectation, HttpVersion, Identity, Instrument, Label, Measurement, Outcome, Phase, Phases,
-    Record, Report, RunResult, Sli, SpanId, State, StateChange, Stretch, Summary, TlsInfo, TraceId, Trigger, Value,
+    Attempt, Attribute, Certificate, ErrorType, Exchange, Expectation, HttpVersion, Identity, Instrument, Label, Measurement, Outcome,
+    Phase, Phases, Record, Report, RunResult, Sli, SpanId, State, StateChange, Stretch, Summary, TlsInfo, TraceId, Trigger, Value,
 };
 use crate::vitals::Vitals;
 
@@ -31,7 +31,7 @@ pub(super) struct Fate {
     /// Typical latency in milliseconds.
     latency: f64,
     /// One letter a run, the newest last: `.` success, `w` warned, `f` failure, `t` timeout, `e` error, `s` skipped, `u` unknown.
-    runs: &'static str,
+    pub(super) runs: &'static str,
     /// Days until the certificate ends.
     certificate: Option<i64>,
     label: &'static str,
@@ -39,18 +39,150 @@ pub(super) struct Fate {
 
 /// The probes of the made-up board.
 pub(super) const FATES: [Fate; 13] = [
-    fate("api", "api", "https://api.example.com/health", State::Up, 4 * DAY, "up", 12.4, "............................................................", Some(71), "platform"),
-    several("shop", "home", "https://shop.example.com/", State::Up, 9 * 3600, "up", 88.0, ".................f..........................................", Some(12), "payments"),
-    several("shop", "checkout", "https://shop.example.com/checkout", State::Down, 750, "down: 3 failures in a row", 130.0, "..............w............................s.........f...fff", Some(12), "payments"),
-    several("shop", "search", "https://shop.example.com/search?q=…", State::Degraded, 3 * 3600 + 120, "degraded: latency", 340.0, ".....w..w...ww...w.....w..w.....w...wwwwwwwwwwwwwwwwwwwwwwww", Some(12), "payments"),
-    several("shop", "images", "https://img.shop.example.com/logo.svg", State::Up, 11 * DAY, "up", 9.3, "............................................................", Some(64), "payments"),
-    fate("login", "login", "https://accounts.example.com/login", State::Down, 64, "down: 2 timeouts in a row", 210.0, ".........................................................ftt", Some(45), "identity"),
-    fate("legacy-gateway.internal", "gw", "https://legacy-gateway.internal:8443/status", State::Down, 3 * DAY, "down", 55.0, "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff", Some(-3), "platform"),
-    fate("payments-webhook", "hook", "https://hooks.payments.example.com/ping", State::Flapping, 1260, "flapping: 9 changes in 1 h", 160.0, "....................f...ff...f..f.ff.f..ff..f.fff..f.f..ff.f", Some(28), "payments"),
-    fate("journey", "journey", "https://shop.example.com/login", State::Unknown, 240, "no verdict: plugin_limit_cpu", 900.0, "................e.......................................eeee", Some(40), "payments"),
-    fate("dns", "resolver", "https://192.0.2.53/dns-query", State::Up, 40 * DAY, "up", 3.1, "..........................................u.u...............", None, "platform"),
-    fate("status-page", "status", "http://status.example.net/", State::Up, 6 * 3600, "up", 41.0, ".......................", None, "platform"),
-    fate("reports", "reports", "https://reports.example.com/nightly", State::Maintenance, 1500, "maintenance until 04:00", 1400.0, "..............................................ssssssssssssss", Some(100), "data"),
+    fate(
+        "api",
+        "api",
+        "https://api.example.com/health",
+        State::Up,
+        4 * DAY,
+        "up",
+        12.4,
+        "............................................................",
+        Some(71),
+        "platform",
+    ),
+    several(
+        "shop",
+        "home",
+        "https://shop.example.com/",
+        State::Up,
+        9 * 3600,
+        "up",
+        88.0,
+        ".................f..........................................",
+        Some(12),
+        "payments",
+    ),
+    several(
+        "shop",
+        "checkout",
+        "https://shop.example.com/checkout",
+        State::Down,
+        750,
+        "down: 3 failures in a row",
+        130.0,
+        "..............w............................s.........f...fff",
+        Some(12),
+        "payments",
+    ),
+    several(
+        "shop",
+        "search",
+        "https://shop.example.com/search?q=…",
+        State::Degraded,
+        3 * 3600 + 120,
+        "degraded: latency",
+        340.0,
+        ".....w..w...ww...w.....w..w.....w...wwwwwwwwwwwwwwwwwwwwwwww",
+        Some(12),
+        "payments",
+    ),
+    several(
+        "shop",
+        "images",
+        "https://img.shop.example.com/logo.svg",
+        State::Up,
+        11 * DAY,
+        "up",
+        9.3,
+        "............................................................",
+        Some(64),
+        "payments",
+    ),
+    fate(
+        "login",
+        "login",
+        "https://accounts.example.com/login",
+        State::Down,
+        64,
+        "down: 2 timeouts in a row",
+        210.0,
+        ".........................................................ftt",
+        Some(45),
+        "identity",
+    ),
+    fate(
+        "legacy-gateway.internal",
+        "gw",
+        "https://legacy-gateway.internal:8443/status",
+        State::Down,
+        3 * DAY,
+        "down",
+        55.0,
+        "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+        Some(-3),
+        "platform",
+    ),
+    fate(
+        "payments-webhook",
+        "hook",
+        "https://hooks.payments.example.com/ping",
+        State::Flapping,
+        1260,
+        "flapping: 9 changes in 1 h",
+        160.0,
+        "....................f...ff...f..f.ff.f..ff..f.fff..f.f..ff.f",
+        Some(28),
+        "payments",
+    ),
+    fate(
+        "journey",
+        "journey",
+        "https://shop.example.com/login",
+        State::Unknown,
+        240,
+        "no verdict: plugin_limit_cpu",
+        900.0,
+        "................e.......................................eeee",
+        Some(40),
+        "payments",
+    ),
+    fate(
+        "dns",
+        "resolver",
+        "https://192.0.2.53/dns-query",
+        State::Up,
+        40 * DAY,
+        "up",
+        3.1,
+        "..........................................u.u...............",
+        None,
+        "platform",
+    ),
+    fate(
+        "status-page",
+        "status",
+        "http://status.example.net/",
+        State::Up,
+        6 * 3600,
+        "up",
+        41.0,
+        ".......................",
+        None,
+        "platform",
+    ),
+    fate(
+        "reports",
+        "reports",
+        "https://reports.example.com/nightly",
+        State::Maintenance,
+        1500,
+        "maintenance until 04:00",
+        1400.0,
+        "..............................................ssssssssssssss",
+        Some(100),
+        "data",
+    ),
     fate("brand-new", "brand-new", "https://new.example.com/", State::Unknown, 0, "", 0.0, "", None, "data"),
 ];
 
@@ -107,7 +239,8 @@ pub(super) fn info(fate: &Fate) -> ProbeInfo {
     };
     ProbeInfo {
         identity: Arc::new(identity),
-        settings: r#"{"expect":{"status":["2xx"],"latency":800000000},"method":"GET","headers":{"authorization":{"secret":"shop_token"}}}"#.into(),
+        settings: r#"{"expect":{"status":["2xx"],"latency":800000000},"method":"GET","headers":{"authorization":{"secret":"shop_token"}}}"#
+            .into(),
         timeout: Duration::from_secs(2),
         retries: 1,
         windows: [300, 3600, DAY].map(Duration::from_secs).into(),
@@ -125,21 +258,25 @@ fn noise(place: usize) -> f64 {
 pub(super) fn outcome(info: &ProbeInfo, fate: &Fate, kind: char, place: usize, ago: Duration) -> Outcome {
     let (result, error_type, message) = match kind {
         '.' | 'w' => (RunResult::Success, None, "200 OK".to_owned()),
-        'f' if fate.certificate.is_some_and(|days| days < 0) => (RunResult::Failure, Some(ErrorType::TlsCertificate), "certificate expired 3 days ago".to_owned()),
-        'f' if fate.check == "payments-webhook" => (RunResult::Failure, Some(ErrorType::ConnectionClosed), "connection closed before the answer was complete".to_owned()),
+        'f' if fate.certificate.is_some_and(|days| days < 0) => {
+            (RunResult::Failure, Some(ErrorType::TlsCertificate), "certificate expired 3 days ago".to_owned())
+        }
+        'f' if fate.check == "payments-webhook" => {
+            (RunResult::Failure, Some(ErrorType::ConnectionClosed), "connection closed before the answer was complete".to_owned())
+        }
         'f' => (RunResult::Failure, Some(ErrorType::Status), HOSTILE.to_owned()),
         't' => (RunResult::Timeout, Some(ErrorType::ConnectTimeout), "connect timed out after 2 s".to_owned()),
         'e' => (RunResult::Error, Some(ErrorType::PluginLimitCpu), "the plugin used up its 100 ms of CPU time".to_owned()),
         's' => (RunResult::Skipped, Some(ErrorType::Late), "skipped: the run before was still going".to_owned()),
         _ => (RunResult::Unknown, Some(ErrorType::AgentNetwork), "the agent's own network is sick".to_owned()),
     };
-    let latency = Duration::from_secs_f64(fate.latency.max(1.0) / 1000.0 * (0.8 + noise(place) * 0.5 + if kind == 'w' { 0.9 } else { 0.0 }));
-    let base = Instant::now();
+    let latency =
+        Duration::from_secs_f64(fate.latency.max(1.0) / 1000.0 * (0.8 + noise(place) * 0.5 + if kind == 'w' { 0.9 } else { 0.0 }));
+    let anchor = Anchor::now().back(ago);
+    let base = anchor.instant();
     let skipped = result == RunResult::Skipped;
     let attempts = if skipped { Vec::new() } else { attempts(info, fate, kind, base, latency, error_type, &message) };
     let ended = attempts.last().map_or(base, |attempt| attempt.stretch.end);
-    // The anchor is made now; the wall clock of the run is set back by what it is told to be ago.
-    let anchor = Anchor::now();
     Outcome {
         probe: info.identity.clone(),
         sequence: place as u64,
@@ -148,9 +285,9 @@ pub(super) fn outcome(info: &ProbeInfo, fate: &Fate, kind: char, place: usize, a
         root: SpanId::random(),
         sampled: true,
         trigger: Trigger::Schedule,
-        scheduled_at: Timestamp(anchor.wall().0 - crate::clock::nanos(ago)),
-        anchor: anchor.back(ago),
-        ended: if ended > base { anchor.instant() + (ended - base) } else { anchor.instant() },
+        scheduled_at: Timestamp(anchor.wall().0 - 300_000),
+        anchor,
+        ended,
         result,
         error_type,
         message,
@@ -158,7 +295,15 @@ pub(super) fn outcome(info: &ProbeInfo, fate: &Fate, kind: char, place: usize, a
     }
 }
 
-fn attempts(info: &ProbeInfo, fate: &Fate, kind: char, start: Instant, latency: Duration, error: Option<ErrorType>, message: &str) -> Vec<Attempt> {
+fn attempts(
+    info: &ProbeInfo,
+    fate: &Fate,
+    kind: char,
+    start: Instant,
+    latency: Duration,
+    error: Option<ErrorType>,
+    message: &str,
+) -> Vec<Attempt> {
     let one = |start: Instant| {
         let span_id = SpanId::random();
         let exchange = exchange(info, fate, kind, start, latency, span_id, error, message);
@@ -167,8 +312,18 @@ fn attempts(info: &ProbeInfo, fate: &Fate, kind: char, start: Instant, latency: 
             error_type: error,
             message: message.to_owned(),
             expectations: vec![
-                Expectation { name: "status".to_owned(), met: kind != 'f', soft: false, detail: if kind == 'f' { message.to_owned() } else { "200".to_owned() } },
-                Expectation { name: "latency".to_owned(), met: kind != 'w', soft: true, detail: format!("{:.0} ms, expected at most 300 ms", latency.as_secs_f64() * 1e3) },
+                Expectation {
+                    name: "status".to_owned(),
+                    met: kind != 'f',
+                    soft: false,
+                    detail: if kind == 'f' { message.to_owned() } else { "200".to_owned() },
+                },
+                Expectation {
+                    name: "latency".to_owned(),
+                    met: kind != 'w',
+                    soft: true,
+                    detail: format!("{:.0} ms, expected at most 300 ms", latency.as_secs_f64() * 1e3),
+                },
             ],
             attributes: vec![Attribute { name: "http.server".to_owned(), value: Value::Text("nginx <b>".to_owned()) }],
             ..Report::default()
@@ -184,11 +339,30 @@ fn attempts(info: &ProbeInfo, fate: &Fate, kind: char, start: Instant, latency: 
 }
 
 #[expect(clippy::too_many_arguments, reason = "made-up facts")]
-fn exchange(info: &ProbeInfo, fate: &Fate, kind: char, start: Instant, latency: Duration, parent: SpanId, error: Option<ErrorType>, message: &str) -> Exchange {
+fn exchange(
+    info: &ProbeInfo,
+    fate: &Fate,
+    kind: char,
+    start: Instant,
+    latency: Duration,
+    parent: SpanId,
+    error: Option<ErrorType>,
+    message: &str,
+) -> Exchange {
     let (shares, length): (&[(Phase, f64)], Duration) = match kind {
         't' => (&[(Phase::Dns, 0.006), (Phase::Connect, 0.994)], Duration::from_secs(2)),
         'f' if error == Some(ErrorType::TlsCertificate) => (&[(Phase::Dns, 0.05), (Phase::Connect, 0.35), (Phase::Tls, 0.6)], latency),
-        _ => (&[(Phase::Dns, 0.04), (Phase::Connect, 0.16), (Phase::Tls, 0.25), (Phase::Send, 0.01), (Phase::Wait, 0.46), (Phase::Receive, 0.08)], latency),
+        _ => (
+            &[
+                (Phase::Dns, 0.04),
+                (Phase::Connect, 0.16),
+                (Phase::Tls, 0.25),
+                (Phase::Send, 0.01),
+                (Phase::Wait, 0.46),
+                (Phase::Receive, 0.08),
+            ],
+            latency,
+        ),
     };
     let (mut phases, mut at) = (Phases::default(), start);
     for (phase, share) in shares {
@@ -233,7 +407,10 @@ fn tls(days: i64) -> TlsInfo {
         alpn: None,
         server_name: Some("shop.example.com".to_owned()),
         verified: days > 0,
-        chain: vec![link("CN=shop.example.com", "CN=Example CA R3,O=Example", days), link("CN=Example CA R3,O=Example", "CN=Example Root", 900)],
+        chain: vec![
+            link("CN=shop.example.com", "CN=Example CA R3,O=Example", days),
+            link("CN=Example CA R3,O=Example", "CN=Example Root", 900),
+        ],
     }
 }
 
@@ -261,7 +438,12 @@ pub(super) fn summary(fate: &Fate) -> Summary {
         since: Timestamp(Timestamp::now().0 - fate.since * 1_000_000_000),
         message: fate.message.to_owned(),
         slis: if valid > 0 { windows.map(sli).to_vec() } else { Vec::new() },
-        measurements: windows.iter().flat_map(|(window, ..)| [quantile("latency.p50", fate.latency / 1000.0, window), quantile("latency.p95", fate.latency / 700.0, window)]).collect(),
+        measurements: windows
+            .iter()
+            .flat_map(|(window, ..)| {
+                [quantile("latency.p50", fate.latency / 1000.0, window), quantile("latency.p95", fate.latency / 700.0, window)]
+            })
+            .collect(),
         events: Vec::new(),
     }
 }

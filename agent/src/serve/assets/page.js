@@ -25,7 +25,7 @@
     const at = now();
     for (const [kind, say] of Object.entries(words)) {
       for (const time of document.querySelectorAll(`time[data-${kind}]`)) {
-        const text = say(Number(time.dataset[kind]) - at);
+        const text = say(Date.parse(time.dateTime) - at);
         if (time.textContent !== text) time.textContent = text;
       }
     }

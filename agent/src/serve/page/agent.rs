@@ -54,7 +54,8 @@ struct LedgerRow {
 pub(crate) fn agent(board: &Board, vitals: &Vitals) -> Markup {
     let positive = |value: i64| u64::try_from(value).unwrap_or_default();
     let (size, limit) = (positive(vitals.export_queue_size.get()), positive(vitals.export_queue_limit.get()));
-    let filled = |()| (drawing::bar(&[Piece { class: "whole".to_owned(), start: 0.0, length: size as f64 / limit as f64 }]), queue(size, limit));
+    let filled =
+        |()| (drawing::bar(&[Piece { class: "whole".to_owned(), start: 0.0, length: size as f64 / limit as f64 }]), queue(size, limit));
     render(&View {
         frame: Frame::new(board, "agent", "Agent · Vedette".to_owned(), "/api/v1/agent"),
         pulse: Pulse::read(vitals, Timestamp::now()),

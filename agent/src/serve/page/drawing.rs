@@ -12,49 +12,42 @@ use crate::serve::history::{BRIEFS, Brief};
 /// Width of one run in the strip.
 const CELL: usize = 4;
 
-/// Kinds of runs as the strip tells them apart.
-const KINDS: [(&str, &str); 7] = [
-    // Calm and short: it worked.
-    ("success", "v10h3v-10z"),
-    // A little taller.
-    ("warned", "v14h3v-14z"),
-    // All the way.
-    ("failure", "v20h3v-20z"),
-    // All the way with a gap: it did not come to an end.
-    ("timeout", "v8h3v-8zm0 12v8h3v-8z"),
-    // Hollow: no verdict.
-    ("error", "v12h2v-12z"),
-    ("unknown", "v6h2v-6z"),
-    // A dot: did not take place.
-    ("skipped", "v3h3v-3z"),
-];
+/// Kinds of runs as the strip tells them apart. The style sheet draws a line of each kind in its own thickness, dashed
+/// so that every run has its cell: calm and thin what went well, all the way what did not.
+const SOLID: [&str; 5] = ["success", "warned", "failure", "timeout", "skipped"];
 
-/// Where a kind begins, counted from the top of the strip's 22.
-fn top(kind: &str) -> &'static str {
-    match kind {
-        "success" => "6",
-        "warned" => "4",
-        "error" => "5.5",
-        "unknown" => "8.5",
-        "skipped" => "9.5",
-        _ => "1",
-    }
-}
+/// No verdict: hollow.
+const HOLLOW: [(&str, &str); 2] = [("error", " 5.5v11h2v-11z"), ("unknown", " 8.5v5h2v-5z")];
 
 /// The last runs, the newest at the right, one path for each kind.
 pub(super) fn strip(briefs: &VecDeque<Brief>) -> Markup {
-    let mut svg = format!("<svg viewBox=\"0 0 {} 22\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">", BRIEFS * CELL, tally(briefs));
+    let width = BRIEFS * CELL;
+    let mut svg = format!("<svg viewBox=\"0 0 {width} 22\" preserveAspectRatio=\"none\" role=\"img\" aria-label=\"{}\">", tally(briefs));
     let empty = BRIEFS - briefs.len().min(BRIEFS);
     if empty > 0 {
         let _ = write!(svg, "<path class=\"none\" d=\"M0 11h{}\"/>", empty * CELL - 1);
     }
-    for (kind, shape) in KINDS {
-        let mut path = String::new();
-        for (place, _) in briefs.iter().enumerate().filter(|(_, brief)| say::class(brief.result, brief.warned) == kind) {
-            let x = (empty + place) * CELL;
-            let hollow = if matches!(kind, "error" | "unknown") { ".5" } else { "" };
-            let _ = write!(path, "M{x}{hollow} {}{shape}", top(kind));
+    let kinds: Vec<&str> = briefs.iter().map(|brief| say::class(brief.result, brief.warned)).collect();
+    for kind in SOLID {
+        let (mut path, mut place) = (String::new(), 0);
+        // Neighbours of a kind are one line.
+        for same in kinds.chunk_by(|one, next| one == next) {
+            let (x, length) = ((empty + place) * CELL, same.len() * CELL - 1);
+            place += same.len();
+            let _ = match same.first() {
+                // All the way with a gap: it did not come to an end.
+                Some(&"timeout") if kind == "timeout" => write!(path, "M{x} 5h{length}M{x} 17h{length}"),
+                Some(first) if *first == kind => write!(path, "M{x} 11h{length}"),
+                _ => Ok(()),
+            };
         }
+        if !path.is_empty() {
+            let _ = write!(svg, "<path class=\"{kind}\" d=\"{path}\"/>");
+        }
+    }
+    for (kind, shape) in HOLLOW {
+        let places = kinds.iter().enumerate().filter(|(_, found)| **found == kind);
+        let path: String = places.map(|(place, _)| format!("M{}.5{shape}", (empty + place) * CELL)).collect();
         if !path.is_empty() {
             let _ = write!(svg, "<path class=\"{kind}\" d=\"{path}\"/>");
         }
@@ -83,18 +76,19 @@ pub(super) fn spark(briefs: &VecDeque<Brief>) -> Markup {
     if most <= 0.0 {
         return Markup::default();
     }
-    let mut svg = String::from("<svg class=\"spark\" viewBox=\"0 0 118 20\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\"");
+    let mut svg = String::from("<svg class=\"spark\" viewBox=\"0 0 118 60\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><path d=\"");
     let offset = BRIEFS - briefs.len().min(BRIEFS);
-    let mut open = false;
+    let mut before = None;
     for (place, brief) in briefs.iter().enumerate() {
-        let Some(latency) = brief.latency else {
-            open = false;
-            continue;
+        // Whole numbers, from point to point: a hundred of these lines are in a page.
+        let y = brief.latency.map(|latency| (58.0 - latency / most * 54.0).round());
+        let _ = match (before, y) {
+            (Some(before), Some(y)) => write!(svg, "l2 {}", y - before),
+            // A point of its own is drawn as a dot by its round ends.
+            (None, Some(y)) => write!(svg, "M{} {y}h0", (offset + place) * 2),
+            (_, None) => Ok(()),
         };
-        let (x, y) = ((offset + place) * 2, 18.5 - latency / most * 17.0);
-        // A point of its own is drawn as a dot by its round ends.
-        let _ = if open { write!(svg, "L{x} {y:.1}") } else { write!(svg, "M{x} {y:.1}h.01") };
-        open = true;
+        before = y;
     }
     svg.push_str("\"/></svg>");
     Markup(svg)
@@ -150,7 +144,8 @@ pub(super) fn phases(outcome: &Outcome) -> Option<(Markup, Vec<PhaseTold>)> {
         pieces.push(Piece { class: format!("p-{phase}"), start, length });
         start += length;
     }
-    let told = lengths.iter().map(|(phase, length)| PhaseTold { word: phase.word(), length: say::length(*length), cut: fatal == Some(*phase) });
+    let told =
+        lengths.iter().map(|(phase, length)| PhaseTold { word: phase.word(), length: say::length(*length), cut: fatal == Some(*phase) });
     Some((bar(&pieces), told.collect()))
 }
 
@@ -180,13 +175,20 @@ pub(super) fn chart(briefs: &VecDeque<Brief>) -> Markup {
         let class = say::class(brief.result, brief.warned);
         if let Some(latency) = brief.latency {
             let tall = (f64::from(latency) / scale * 132.0).max(1.0);
-            let _ = write!(columns, "<path class=\"{class}\" d=\"M{:.1} {:.1}v{tall:.1}h{:.1}v-{tall:.1}z\"/>", x + 1.0, 140.0 - tall, step - 2.0);
+            let _ = write!(
+                columns,
+                "<path class=\"{class}\" d=\"M{:.1} {:.1}v{tall:.1}h{:.1}v-{tall:.1}z\"/>",
+                x + 1.0,
+                140.0 - tall,
+                step - 2.0
+            );
         } else {
             let _ = write!(columns, "<path class=\"mark {class}\" d=\"M{:.1} 144v12h{:.1}v-12z\"/>", x + 1.0, step - 2.0);
         }
     }
     let _ = write!(svg, "{columns}</svg>");
-    let axis = [scale, scale / 2.0, 0.0].map(|value| format!("<span>{}</span>", if value > 0.0 { say::seconds(value) } else { "0".to_owned() }));
+    let axis =
+        [scale, scale / 2.0, 0.0].map(|value| format!("<span>{}</span>", if value > 0.0 { say::seconds(value) } else { "0".to_owned() }));
     Markup(format!("<div class=\"plot\"><div class=\"axis\" aria-hidden=\"true\">{}</div>{svg}</div>", axis.concat()))
 }
 
@@ -203,7 +205,17 @@ mod tests {
     use crate::outcome::TraceId;
 
     fn brief(result: RunResult, latency: Option<f32>) -> Brief {
-        Brief { trace_id: TraceId([1; 16]), at: Timestamp(1), result, error_type: None, warned: false, attempts: 1, runs: 1, latency, reason: None }
+        Brief {
+            trace_id: TraceId([1; 16]),
+            at: Timestamp(1),
+            result,
+            error_type: None,
+            warned: false,
+            attempts: 1,
+            runs: 1,
+            latency,
+            reason: None,
+        }
     }
 
     #[test]
@@ -216,7 +228,8 @@ mod tests {
         ]);
         let svg = strip(&briefs).0;
         assert!(svg.contains("last 4 runs: 1 success, 1 failure, 1 error, 1 skipped"), "{svg}");
-        let shapes: Vec<&str> = svg.split(" d=\"M").skip(2).filter_map(|path| path.split('"').next()?.split_once('v').map(|(_, shape)| shape)).collect();
+        let shapes: Vec<&str> =
+            svg.split(" d=\"M").skip(2).filter_map(|path| path.split('"').next()?.split_once('v').map(|(_, shape)| shape)).collect();
         assert_eq!(shapes.len(), 4, "{svg}");
         assert!(shapes.iter().enumerate().all(|(index, shape)| !shapes[..index].contains(shape)), "{shapes:?}");
         assert!(svg.len() < 1000 && !svg.contains("style="), "{svg}");
@@ -231,7 +244,7 @@ mod tests {
             brief(RunResult::Success, Some(0.1)),
         ]);
         let svg = spark(&briefs).0;
-        assert_eq!((svg.matches('M').count(), svg.matches('L').count()), (2, 1), "{svg}");
+        assert_eq!((svg.matches('M').count(), svg.matches("l2 ").count()), (2, 1), "{svg}");
     }
 
     #[test]

@@ -94,15 +94,20 @@ impl Filter {
     fn admits(&self, probe: &Probe, state: State, words: &[String]) -> bool {
         let identity = probe.identity();
         let state = self.states.is_empty() || self.states.contains(&state);
-        let label = self.label.as_ref().is_none_or(|(name, value)| identity.labels.iter().any(|label| label.name == *name && label.value == *value));
-        state && label && (words.is_empty() || {
-            let mut text = format!("{} {} {}", identity.service, identity.address, identity.target);
-            for Label { name, value } in &identity.labels {
-                text.extend([" ", name, "=", value]);
-            }
-            let text = text.to_lowercase();
-            words.iter().all(|word| text.contains(word))
-        })
+        let label = self
+            .label
+            .as_ref()
+            .is_none_or(|(name, value)| identity.labels.iter().any(|label| label.name == *name && label.value == *value));
+        state
+            && label
+            && (words.is_empty() || {
+                let mut text = format!("{} {} {}", identity.service, identity.address, identity.target);
+                for Label { name, value } in &identity.labels {
+                    text.extend([" ", name, "=", value]);
+                }
+                let text = text.to_lowercase();
+                words.iter().all(|word| text.contains(word))
+            })
     }
 }
 

@@ -82,7 +82,8 @@ fn form(board: &Board, counts: Counts, filter: &Filter) -> Form {
         }
     }
     labels.extend(filter.label.clone());
-    let label = |label: (String, String)| LabelChoice { text: format!("{}={}", label.0, label.1), chosen: filter.label.as_ref() == Some(&label) };
+    let label =
+        |label: (String, String)| LabelChoice { text: format!("{}={}", label.0, label.1), chosen: filter.label.as_ref() == Some(&label) };
     Form { text: filter.text.clone(), states: states.collect(), labels: labels.into_iter().map(label).collect() }
 }
 
@@ -147,7 +148,8 @@ pub(crate) fn troubles(board: &Board) -> Markup {
 fn card(index: usize, probe: &Probe, now: Timestamp) -> Card {
     let (history, identity) = (probe.history(), probe.identity());
     let (state, own) = (history.state(), href(identity));
-    let telling = history.briefs.iter().rev().find(|brief| brief.reason.is_some() && brief.result != RunResult::Skipped).or(history.briefs.back());
+    let telling =
+        history.briefs.iter().rev().find(|brief| brief.reason.is_some() && brief.result != RunResult::Skipped).or(history.briefs.back());
     let full = telling.and_then(|brief| history.full(brief.trace_id));
     let drawn = full.and_then(|record| drawing::phases(&record.outcome));
     let (bar, legend) = drawn.map_or((None, Vec::new()), |(bar, legend)| (Some(bar), legend));
@@ -231,7 +233,8 @@ fn list(board: &Board, filter: &Filter) -> (Listing, Markup) {
     let end = places.len().min(filter.offset.saturating_add(ROWS));
     let page = places.get(filter.offset..end).unwrap_or_default();
     let mut groups = Vec::<(&str, Group)>::new();
-    let before = filter.offset.checked_sub(1).and_then(|index| places.get(index)).map(|place| board.probes()[place.index].identity().check.as_str());
+    let before =
+        filter.offset.checked_sub(1).and_then(|index| places.get(index)).map(|place| board.probes()[place.index].identity().check.as_str());
     for place in page {
         let probe = &board.probes()[place.index];
         let (check, grouped) = (probe.identity().check.as_str(), in_group(board, probe));
@@ -258,7 +261,10 @@ fn list(board: &Board, filter: &Filter) -> (Listing, Markup) {
 fn head(board: &Board, probe: &Probe) -> GroupHead {
     let identity = probe.identity();
     let every = crate::config::quantity::show_duration(identity.every);
-    GroupHead { check: identity.check.clone(), told: format!("{} targets · {} · every {every}", board.targets(&identity.check), identity.plugin) }
+    GroupHead {
+        check: identity.check.clone(),
+        told: format!("{} targets · {} · every {every}", board.targets(&identity.check), identity.plugin),
+    }
 }
 
 #[derive(Template)]
@@ -355,7 +361,8 @@ impl Latency {
         let mut latencies: Vec<f32> = history.briefs.iter().filter_map(|brief| brief.latency).collect();
         latencies.sort_unstable_by(f32::total_cmp);
         // Nearest rank: a quantile is a latency that was measured.
-        let rank = |percent: usize| latencies.get((latencies.len() * percent).div_ceil(100).saturating_sub(1)).map(|latency| f64::from(*latency));
+        let rank =
+            |percent: usize| latencies.get((latencies.len() * percent).div_ceil(100).saturating_sub(1)).map(|latency| f64::from(*latency));
         Some(Self { p50: rank(50)?, p95: rank(95)?, window: format!("of the last {} runs that succeeded", latencies.len()) })
     }
 }

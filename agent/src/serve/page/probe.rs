@@ -134,7 +134,9 @@ fn choose(history: &History, run: Option<TraceId>) -> Option<Arc<Record>> {
 fn show(history: &History, chosen: Option<&Record>, run: Option<TraceId>, now: Timestamp) -> Chosen {
     let heading = if run.is_some() { "The chosen run" } else { "The newest run" };
     let none = match run.and_then(|id| history.brief(id)) {
-        Some(brief) => format!("{}. Of this run only the line in the table is kept; runs that fail are kept in full for longer.", told(brief)),
+        Some(brief) => {
+            format!("{}. Of this run only the line in the table is kept; runs that fail are kept in full for longer.", told(brief))
+        }
         None if run.is_some() => "This run is not remembered any more.".to_owned(),
         None => "There is no run to show yet.".to_owned(),
     };
@@ -168,7 +170,8 @@ fn figures(probe: &Probe, history: &History, now: Timestamp) -> Vec<Figure> {
             figures.push(Figure { name: format!("good, {}", show_duration(sli.window)), text: Markup(share), title });
         }
     }
-    let mut moment = |name: &str, text: Option<Markup>| figures.extend(text.map(|text| Figure { name: name.to_owned(), text, title: String::new() }));
+    let mut moment =
+        |name: &str, text: Option<Markup>| figures.extend(text.map(|text| Figure { name: name.to_owned(), text, title: String::new() }));
     moment("last success", history.last_success.map(|at| say::moment(at, now)));
     moment("certificate ends", history.certificate.map(|at| say::moment(at, now)));
     moment("next run", history.next(probe.identity().every).map(|at| say::due(at, now)));

@@ -129,7 +129,8 @@ fn lines(outcome: &Outcome) -> Vec<Line> {
 /// Steps and exchanges under one span, in the order of their starts. Bounded in depth: a guest opens the steps.
 fn below(scale: &Scale, attempt: &Attempt, parent: SpanId, depth: usize, lines: &mut Vec<Line>) {
     let steps = attempt.steps.iter().filter(|step| step.parent == parent).map(|step| (step.stretch.start, Err(step)));
-    let exchanges = attempt.exchanges.iter().filter(|exchange| exchange.parent == parent).map(|exchange| (exchange.stretch.start, Ok(exchange)));
+    let exchanges =
+        attempt.exchanges.iter().filter(|exchange| exchange.parent == parent).map(|exchange| (exchange.stretch.start, Ok(exchange)));
     let mut children: Vec<(Instant, Result<&Exchange, &Step>)> = steps.chain(exchanges).collect();
     children.sort_by_key(|(start, _)| *start);
     for (_, child) in children {
