@@ -62,6 +62,14 @@ impl Anchor {
         Self { instant: Instant::now(), wall: Timestamp::now() }
     }
 
+    /// The same anchor, so long ago: a past that tests make up.
+    #[cfg(test)]
+    #[must_use]
+    pub fn back(self, length: Duration) -> Self {
+        let instant = self.instant.checked_sub(length).unwrap_or(self.instant);
+        Self { instant, wall: Timestamp(self.wall.0.saturating_sub(nanos(length))) }
+    }
+
     /// The wall-clock reading of the anchor itself.
     pub fn wall(&self) -> Timestamp {
         self.wall

@@ -99,9 +99,21 @@ impl Family {
     }
 }
 
+/// When the process started, as far as anybody asks: the moment of its own making.
+#[derive(Clone, Copy, Debug)]
+pub struct Started(Instant);
+
+impl Default for Started {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
 /// Everything that is counted about the agent itself. One per process, shared.
 #[derive(Debug, Default)]
 pub struct Vitals {
+    /// When the process started.
+    pub started: Started,
     /// Runs that the grid asked for. At all times `planned = run + skipped`.
     pub planned: Counter,
     /// Runs that took place, or are in flight.
@@ -132,6 +144,8 @@ pub struct Vitals {
     pub export_items: Family,
     /// Bytes in the queue.
     pub export_queue_size: Gauge,
+    /// When the oldest request in the queue was put there, in milliseconds since the epoch; 0 = the queue is empty.
+    pub export_queue_oldest: Gauge,
     /// Bytes that the queue may hold.
     pub export_queue_limit: Gauge,
     /// When something last left, in milliseconds since the epoch; 0 = never.
@@ -145,19 +159,35 @@ pub struct Vitals {
 }
 
 impl Vitals {
-    /// The scheduler is alive.
-    pub fn beat(&self) {
-        self.scheduler_beat.set(i64::try_from(uptime().as_millis()).unwrap_or(i64::MAX));
+    /// For how long the process has been running.
+    pub fn uptime(&self) -> Duration {
+        self.started.0.elapsed()
     }
 
-    /// How long ago the scheduler last gave a sign of life.
+    /// The scheduler gives a sign of life; it does so at least every second.
+    pub fn beat(&self) {
+        self.scheduler_beat.set(i64::try_from(self.uptime().as_millis()).unwrap_or(i64::MAX));
+    }
+
+    /// How long ago the scheduler gave a sign of life; the uptime if it never did.
     pub fn since_beat(&self) -> Duration {
-        uptime().saturating_sub(Duration::from_millis(u64::try_from(self.scheduler_beat.get()).unwrap_or(0)))
+        let beat = u64::try_from(self.scheduler_beat.get()).unwrap_or_default();
+        self.uptime().saturating_sub(Duration::from_millis(beat))
     }
 }
 
-/// How long this process has been running, counted from the first call.
-pub fn uptime() -> Duration {
-    static STARTED: OnceLock<Instant> = OnceLock::new();
-    STARTED.get_or_init(Instant::now).elapsed()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_beat_ages_until_the_next_one() {
+        let vitals = Vitals::default();
+        tokio::time::advance(Duration::from_secs(7)).await;
+        assert_eq!(vitals.since_beat(), Duration::from_secs(7));
+        vitals.beat();
+        assert_eq!(vitals.since_beat(), Duration::ZERO);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(vitals.since_beat(), Duration::from_secs(3));
+    }
 }

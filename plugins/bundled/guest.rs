@@ -28,7 +28,7 @@ const NOT_FOR_GUESTS: &[&str] = &[
 /// The stack is small and stands first, so that running over its end is a trap and not an overwritten constant.
 const FLAGS: &[&str] = &["-Clink-arg=-zstack-size=65536", "-Clink-arg=--stack-first"];
 
-/// Compiles `packages` of the workspace at `root` and writes each as `{package}.wasm` into OUT_DIR: validated components.
+/// Compiles `packages` of the workspace at `root` and writes each as `{package}.wasm` into `OUT_DIR`: validated components.
 pub(crate) fn compile(root: &Path, packages: &[&str]) -> Result<(), Box<dyn Error>> {
     for source in ["Cargo.toml", "Cargo.lock", "wit", "plugins/sdk", "plugins/bundled/guest.rs"] {
         println!("cargo::rerun-if-changed={}", root.join(source).display());

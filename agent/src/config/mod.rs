@@ -1,19 +1,58 @@
 //! Text -> Config: every mistake at once, with its place. Takes the plugins' schemas as data, knows no plugin.
 //!
-//! [`read`] the document whole; it names the plugins; [`Document::judge`] it with their schemas.
+//! [`read`] the document whole; it names the plugins; [`Document::judge`] it with their schemas. Within, data flows one
+//! way: `files` and `parse` make a tree with places, `fill` holds it against the table of `keys`, `judge` and its
+//! neighbours make of it what the agent reads.
 
+mod address;
+mod budget;
+mod checks;
+mod files;
+mod fill;
+mod judge;
+mod keys;
+mod kind;
+mod locate;
+mod mistake;
 mod model;
+mod parse;
 pub mod quantity;
+mod scalar;
+mod schema;
+mod sections;
+mod settings;
+mod substitute;
+mod tree;
+mod yaml;
 
-use std::collections::BTreeMap;
-use std::fmt;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use mistake::{Found, Source};
+use tree::{Node, Value};
+
+pub use address::masked;
+pub use budget::{budget, longest_pause};
+pub use locate::find;
+pub use mistake::Mistakes;
 pub use model::*;
+pub use schema::schema;
+pub use yaml::yaml;
+
+/// Names of the plugins that are embedded in the binary: always there, and no name for another.
+pub const BUILTIN: &[&str] = &["http", "availability"];
 
 /// The files of a configuration, merged, with the place of everything in it, and the mistakes found so far.
 #[derive(Debug)]
-pub struct Document;
+pub struct Document {
+    sources: Vec<Source>,
+    /// Filled; none if what the files say is not known whole.
+    tree: Option<Node>,
+    found: Found,
+}
 
 /// A plugin that the document wants.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,87 +95,56 @@ pub struct Loaded {
     pub effective: serde_json::Value,
 }
 
-/// Everything that is wrong, rendered as `file:line:column: message`, the line, a caret, a hint.
-#[derive(Clone, Debug, Default)]
-pub struct Mistakes;
-
-impl fmt::Display for Mistakes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("not built yet")
-    }
-}
-
-impl std::error::Error for Mistakes {}
-
 /// Reads a file, or all files of a directory. What cannot be read is a mistake of the document.
-pub fn read(_path: &Path) -> Document {
-    Document
+pub fn read(path: &Path) -> Document {
+    let mut found = Found::default();
+    let (sources, root) = files::load(path, &mut found);
+    let tree = root.map(|root| fill::fill(root, &sources, &mut found));
+    Document { sources, tree, found }
 }
 
 /// The document that `check URL...` amounts to: one check per URL, in order, the same URL once.
-pub fn for_urls(_urls: &[String]) -> Document {
-    Document
+pub fn for_urls(urls: &[String]) -> Document {
+    let mut seen = HashSet::new();
+    let urls: Vec<&str> = urls.iter().map(String::as_str).filter(|url| seen.insert(address::canonical(url))).collect();
+    let checks = urls.iter().zip(address::names(&urls)).enumerate().map(|(number, (url, name))| {
+        // What is no URL is told as such, not as a name that no name can be.
+        let name = if url::Url::parse(url).is_ok() { name } else { format!("argument {}", number + 1) };
+        Node::mapping([("name", Value::Text(name)), ("target", Value::Text((*url).to_owned()))])
+    });
+    let root = Node::mapping([("checks", Value::List(checks.collect()))]);
+    let mut found = Found::default();
+    let tree = Some(fill::fill(root, &[], &mut found));
+    Document { sources: Vec::new(), tree, found }
 }
 
 impl Document {
-    /// Plugins that are declared or named, each once; `http` and `availability` where the default is used.
+    /// Plugins that are declared or named, each once; `http` and `availability` where the default is used. A name that
+    /// is neither declared nor built in is a mistake and not among them.
     pub fn plugins(&self) -> Vec<PluginWanted> {
-        Vec::new()
+        let Some(tree) = &self.tree else { return Vec::new() };
+        let declared = tree.get("plugins").into_iter().flat_map(Node::entries).filter_map(|entry| {
+            let source = entry.node.path("source")?.to_owned();
+            (!BUILTIN.contains(&entry.key.as_str())).then(|| PluginWanted { name: entry.key.clone(), source: Some(source) })
+        });
+        let checks = || tree.get("checks").into_iter().flat_map(Node::items);
+        let named = checks().filter_map(|check| check.text("plugin"));
+        let summarisers = checks().filter_map(|check| check.get("summary")?.text("plugin"));
+        let used: HashSet<&str> = named.chain(summarisers).collect();
+        let builtin = BUILTIN.iter().filter(|name| used.contains(**name));
+        let builtin = builtin.map(|name| PluginWanted { name: (*name).to_owned(), source: None });
+        builtin.chain(declared).collect()
     }
 
     /// `agent:` as far as it is right, defaults for the rest: what is needed to load plugins.
     pub fn agent(&self) -> AgentConfig {
-        AgentConfig {
-            location: String::new(),
-            listen: None,
-            auth: Auth::Unset,
-            state_dir: None,
-            concurrency: 512,
-            log: LogConfig { level: tracing::Level::INFO, json: false, otlp: false },
-        }
+        sections::agent(self.tree.as_ref().and_then(|tree| tree.get("agent")))
     }
 
     /// The configuration, if nothing is wrong.
-    pub fn judge(&self, _schemas: &Schemas, _purpose: Purpose) -> Result<Loaded, Mistakes> {
-        Err(Mistakes)
+    pub fn judge(&self, schemas: &Schemas, purpose: Purpose) -> Result<Loaded, Mistakes> {
+        let mut found = self.found.clone();
+        let loaded = self.tree.as_ref().and_then(|tree| judge::judge(tree, &self.sources, schemas, purpose, &mut found));
+        loaded.filter(|_| found.is_empty()).ok_or_else(|| found.render(&self.sources))
     }
-}
-
-/// Where `run` looks for a file; the error says where it looked.
-pub fn find() -> Result<PathBuf, String> {
-    Err(String::new())
-}
-
-/// JSON Schema of the whole configuration, for editors.
-pub fn schema() -> serde_json::Value {
-    serde_json::Value::Null
-}
-
-/// A document as YAML.
-pub fn yaml(_effective: &serde_json::Value) -> String {
-    String::new()
-}
-
-/// Further attempts that a check may have, at most.
-pub const MOST_RETRIES: i64 = 10;
-
-/// Names of the plugins that are embedded in the binary.
-pub const BUILTIN: &[&str] = &["http", "availability"];
-
-/// Where things are kept if nobody says: the XDG state directory.
-pub fn default_state_dir() -> Option<PathBuf> {
-    None
-}
-
-/// The longest pause before attempt `number` + 1.
-pub fn longest_pause(number: u32) -> std::time::Duration {
-    std::time::Duration::from_millis(100)
-        .saturating_mul(1_u32.checked_shl(number - 1).unwrap_or(u32::MAX))
-        .min(std::time::Duration::from_secs(1))
-}
-
-/// The longest that a run may take.
-pub fn budget(timeout: std::time::Duration, retries: u32) -> std::time::Duration {
-    let pauses: std::time::Duration = (1..=retries).map(longest_pause).sum();
-    timeout.saturating_mul(retries.saturating_add(1)).saturating_add(pauses)
 }

@@ -1,4 +1,30 @@
 //! What the host lends to plugins: exchanges over the network, timed. Knows nothing of Wasm.
+//!
+//! A request goes through the rooms from the top to the bottom; each hop has a connection of its own:
+//!
+//! ```text
+//! redirect -> hop -> policy, resolve, dial, tls (verify, hello, certificate), session (head, tap, body, decoding)
+//!             hop notes its phases in a course; wording turns what went wrong into words without secrets
+//! ```
+
+mod body;
+mod certificate;
+mod course;
+mod decoding;
+mod dial;
+mod head;
+mod hello;
+mod hop;
+mod policy;
+mod redirect;
+mod resolve;
+mod session;
+mod tap;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod verify;
+mod wording;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,18 +35,26 @@ use crate::outcome::{ErrorType, Exchange, HttpVersion, SpanId, TlsInfo, TraceId}
 
 /// The door through which every connection of a check goes. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Network;
+pub struct Network {
+    shared: Arc<Shared>,
+}
+
+/// What all exchanges of a process have in common. Nothing of it is a connection: none is ever used twice.
+#[derive(Debug, Default)]
+struct Shared {
+    names: resolve::Names,
+    trust: tls::Trust,
+}
 
 impl Network {
     /// Resolver and roots are read when first needed, so that plain http works where there are no certificates.
     pub fn new() -> Self {
-        Self
+        Self::default()
     }
 
     /// One request with its redirects. Never later than the request's deadline.
-    #[expect(clippy::unused_async, reason = "a skeleton")]
-    pub async fn exchange(&self, _request: Request, _policy: &Policy) -> Exchanged {
-        Exchanged { exchanges: Vec::new(), answer: Err(NetError::Other("not built yet".to_owned())) }
+    pub async fn exchange(&self, request: Request, policy: &Policy) -> Exchanged {
+        redirect::follow(&self.shared, request, policy).await
     }
 }
 

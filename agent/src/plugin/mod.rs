@@ -1,28 +1,68 @@
 //! The sandbox: wasmtime lives here only. Compiles plugins, lends them the network, runs them, judges their reports.
+//!
+//! `load` makes a [`Plugin`] of bytes (through `cache`, `manifest`); `attempt` and `summarise` call it, each in a fresh instance in a slot of `engine`,
+//! polled by `meter`; `lend` serves its imports; `judge` and `tidy` make of its answer what may leave, with `masks` over known secrets.
+
+mod attempt;
+mod bindings;
+mod cache;
+mod convert;
+mod engine;
+mod judge;
+mod lend;
+mod load;
+mod manifest;
+mod masks;
+mod meter;
+mod summarise;
+mod tidy;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::clock::{Anchor, Timestamp};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout_at;
+use wasmtime::Engine;
+use wasmtime::component::Linker;
+
+use self::cache::Cache;
+use self::engine::Ticker;
+use self::lend::{Confined, Lent};
+use self::load::Loaded;
+use crate::clock::{Anchor, Instant, Timestamp};
 use crate::network::{Network, Policy};
 use crate::outcome::{
     Event, Exchange, Identity, Instrument, Label, Measurement, Outcome, Report, Sli, SpanId, State, Step, Stretch, TraceId,
 };
 use crate::vitals::Vitals;
 
-/// The engine with its pool of slots, its cache of compiled plugins and the thread that ticks its epochs.
-#[derive(Debug)]
+/// The engine with its pool of slots, its cache of compiled plugins and the thread that ticks its epochs. The thread ends with it.
 pub struct Host {
     /// Options.
     pub options: HostOptions,
+    engine: Engine,
+    ticker: Arc<Ticker>,
+    cache: Cache,
+    /// Of attempts.
+    slots: Semaphore,
+    /// Of calls that wait for nothing: they never queue behind attempts that wait for their targets.
+    quick: Semaphore,
+    checkers: Linker<Lent>,
+    summarisers: Linker<Confined>,
+}
+
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Host").field("options", &self.options).finish_non_exhaustive()
+    }
 }
 
 /// What a host is opened with.
 #[derive(Debug)]
 pub struct HostOptions {
-    /// Instances at the same time, at most.
+    /// Attempts at the same time, at most.
     pub slots: u32,
     /// The most linear memory that any guest may be given, in bytes.
     pub max_memory: u64,
@@ -53,13 +93,28 @@ pub enum PluginError {
 impl Host {
     /// Opens the sandbox.
     pub fn new(options: HostOptions) -> Result<Arc<Self>, PluginError> {
-        Ok(Arc::new(Self { options }))
+        let engine = engine::open(&options)?;
+        let linked = |error: wasmtime::Error| PluginError::Engine(format!("{error:#}"));
+        Ok(Arc::new(Self {
+            ticker: Arc::new(Ticker::start(&engine)?),
+            cache: Cache::open(options.cache.as_deref(), &engine),
+            slots: Semaphore::new(options.slots as usize),
+            quick: Semaphore::new(engine::QUICK as usize),
+            checkers: load::for_checkers(&engine).map_err(linked)?,
+            summarisers: load::for_summarisers(&engine).map_err(linked)?,
+            engine,
+            options,
+        }))
     }
 
     /// Compiles a component (or finds it compiled), and asks it what it is.
-    #[expect(clippy::unused_async, reason = "a skeleton")]
-    pub async fn load(self: &Arc<Self>, name: &str, _component: &[u8], _builtin: bool) -> Result<Plugin, PluginError> {
-        Err(PluginError::Unusable { name: name.to_owned(), message: "not built yet".to_owned() })
+    pub async fn load(self: &Arc<Self>, name: &str, component: &[u8], builtin: bool) -> Result<Plugin, PluginError> {
+        self.load_plugin(name, component, builtin).await
+    }
+
+    /// Waits for a slot of a call that waits for nothing.
+    async fn quick_slot(&self, deadline: Instant) -> Option<SemaphorePermit<'_>> {
+        timeout_at(deadline, self.quick.acquire()).await.ok()?.ok()
     }
 }
 
@@ -75,7 +130,7 @@ pub enum Kind {
 /// A compiled plugin. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Plugin {
-    manifest: Arc<Manifest>,
+    loaded: Arc<Loaded>,
 }
 
 /// What a plugin says of itself, checked.
@@ -253,38 +308,36 @@ pub struct Summarised {
 impl Plugin {
     /// What it says of itself.
     pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+        &self.loaded.manifest
     }
 
     /// What it exports.
     pub fn kind(&self) -> Kind {
-        Kind::Checker
+        self.loaded.guest.kind()
     }
 
     /// Whether it is embedded in the binary.
     pub fn builtin(&self) -> bool {
-        false
+        self.loaded.builtin
     }
 
     /// SHA-256 of the component, hexadecimal.
-    pub fn digest(&self) -> &'static str {
-        ""
+    pub fn digest(&self) -> &str {
+        &self.loaded.digest
     }
 
     /// Bytes of the component.
     pub fn size(&self) -> usize {
-        0
+        self.loaded.size
     }
 
-    /// Makes one attempt in a fresh instance.
-    #[expect(clippy::unused_async, clippy::missing_panics_doc, clippy::unimplemented, reason = "a skeleton")]
-    pub async fn run(&self, _call: Call) -> Called {
-        unimplemented!()
+    /// Makes one attempt in a fresh instance. Ends at the attempt's timeout, and 50 ms later whatever the guest does.
+    pub async fn run(&self, call: Call) -> Called {
+        self.loaded.attempt(call).await
     }
 
     /// Summarises, in a fresh instance. What goes wrong is a report of plugin or agent at fault.
-    #[expect(clippy::unused_async, clippy::missing_panics_doc, clippy::unimplemented, reason = "a skeleton")]
-    pub async fn summarise(&self, _input: SummaryInput, _settings: &str) -> Result<Summarised, Report> {
-        unimplemented!()
+    pub async fn summarise(&self, input: SummaryInput, settings: &str) -> Result<Summarised, Report> {
+        self.loaded.summary(input, settings).await
     }
 }

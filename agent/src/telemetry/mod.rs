@@ -1,12 +1,51 @@
 //! What leaves the agent: records become spans, series and events; requests of OTLP; a queue; a sender.
+//!
+//! ```text
+//! record -> channel -> gather -> (spans, series, events) -> encode -> queue -> sender -> collector
+//!                        series -> prometheus
+//! ```
+//! No stage waits for one further down: a full channel and a full queue count what they cannot take.
 
-use std::collections::BTreeMap;
+pub mod diagnostics;
+mod encode;
+mod events;
+mod gather;
+mod otlp;
+mod prometheus;
+mod queue;
+mod resource;
+#[cfg(test)]
+mod sample;
+mod sender;
+mod series;
+mod settings;
+mod spans;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Instant, Timestamp};
 use crate::config::{OtlpConfig, SloConfig};
 use crate::outcome::{Identity, Record, TraceId};
 use crate::vitals::Vitals;
+
+use gather::{Export, Gather};
+use queue::{Lane, MemoryQueue};
+use sender::Transport;
+use series::Table;
+use settings::{Env, Route, Settings};
+
+/// Records that may wait for the task that takes them.
+const RECORDS: usize = 4_096;
 
 /// What telemetry is started with.
 #[derive(Debug)]
@@ -36,7 +75,20 @@ pub struct ProbeSeries {
 
 /// Running telemetry. Clones share it.
 #[derive(Clone, Debug)]
-pub struct Telemetry;
+pub struct Telemetry(Arc<Running>);
+
+#[derive(Debug)]
+struct Running {
+    records: mpsc::Sender<Arc<Record>>,
+    table: Arc<Mutex<Table>>,
+    vitals: Arc<Vitals>,
+    /// Traces whose last 63 bits are below this are exported; none if nothing is.
+    below: Option<u64>,
+    stop: CancellationToken,
+    /// When the senders have to be done, once it is known that they have to.
+    deadline: Arc<Mutex<Instant>>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
 
 /// Why telemetry cannot be started.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -45,24 +97,92 @@ pub struct TelemetryError(pub String);
 
 impl Telemetry {
     /// Starts it; must be called within a tokio runtime.
-    pub fn start(_options: Options) -> Result<Self, TelemetryError> {
-        Ok(Self)
+    pub fn start(options: Options) -> Result<Self, TelemetryError> {
+        Self::start_with(options, &Env::of_process())
+    }
+
+    fn start_with(options: Options, env: &Env) -> Result<Self, TelemetryError> {
+        let Options { otlp, secrets, instance_id, probes, vitals } = options;
+        let settings = Settings::read(otlp.as_ref(), &secrets, env)?;
+        let start = Timestamp::now();
+        let mut table = Table::new(start, settings.interval, settings.exponential_histograms);
+        for probe in &probes {
+            table.load(probe, start);
+        }
+        let slos: HashMap<_, _> = probes.iter().filter_map(|probe| Some((Arc::clone(&probe.identity), probe.slo?))).collect();
+        let table = Arc::new(Mutex::new(table));
+
+        let (finished, finishing) = watch::channel(None);
+        let mut tasks = Vec::new();
+        let export = match &settings.routes {
+            Some(routes) => {
+                let ways = routes.iter().map(|route| Ok((route, Transport::new(route)?))).collect::<Result<Vec<_>, TelemetryError>>()?;
+                let lanes: Vec<_> = ways
+                    .into_iter()
+                    .map(|(route, transport)| {
+                        let lane = lane(route, &vitals);
+                        tasks.push(tokio::spawn(sender::deliver(Arc::clone(&lane), transport, finishing.clone())));
+                        (lane, route.compression)
+                    })
+                    .collect();
+                let resource = Arc::new(resource::resource(env, &instance_id));
+                let (span_delay, event_delay) = (settings.span_delay, settings.event_delay);
+                lanes.try_into().ok().map(|lanes| Export { resource, lanes, span_delay, event_delay })
+            }
+            None => None,
+        };
+        let below = export.as_ref().map(|_| threshold(settings.successes));
+        let (records, received) = mpsc::channel(RECORDS);
+        let (stop, deadline) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
+        let gather = Gather::new(received, Arc::clone(&table), Arc::clone(&vitals), slos, export);
+        tasks.push(tokio::spawn(gather.run(settings.interval, stop.clone(), finished, Arc::clone(&deadline))));
+        Ok(Self(Arc::new(Running { records, table, vitals, below, stop, deadline, tasks: Mutex::new(tasks) })))
     }
 
     /// Takes a record. Never waits: what does not fit is counted.
-    pub fn record(&self, _record: Arc<Record>) {}
+    pub fn record(&self, record: Arc<Record>) {
+        match self.0.records.try_send(record) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_) | TrySendError::Closed(_)) => self.0.vitals.records_dropped.increment(),
+        }
+    }
 
-    /// Whether the trace of a successful run is exported: decided by trace id, before anything is sent.
-    pub fn decide(&self, _trace_id: TraceId) -> bool {
-        true
+    /// Whether the trace of a successful run is exported: decided by trace id, before anything is sent. The same ids as
+    /// a backend's own sampler of that ratio takes.
+    pub fn decide(&self, trace_id: TraceId) -> bool {
+        let low = u128::from_be_bytes(trace_id.0) & u128::from(u64::MAX >> 1);
+        self.0.below.is_some_and(|below| low < u128::from(below))
     }
 
     /// The last values of all series and the agent's own, as Prometheus text (format 0.0.4).
     pub fn prometheus(&self) -> String {
-        String::new()
+        let mut table = self.0.table.lock();
+        table.read(&self.0.vitals, Timestamp::now());
+        prometheus::render(&table)
     }
 
-    /// Sends what is left, for at most so long.
-    #[expect(clippy::unused_async, reason = "a skeleton")]
-    pub async fn shutdown(&self, _grace: Duration) {}
+    /// Sends what is left, for at most so long. Records that come later are counted as dropped.
+    pub async fn shutdown(&self, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        *self.0.deadline.lock() = deadline;
+        self.0.stop.cancel();
+        let tasks = std::mem::take(&mut *self.0.tasks.lock());
+        for mut task in tasks.into_iter().rev() {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
+                task.abort();
+            }
+        }
+    }
+}
+
+/// The way of one signal to its sender.
+fn lane(route: &Route, vitals: &Arc<Vitals>) -> Arc<Lane> {
+    vitals.export_queue_limit.add(i64::try_from(queue::LIMIT).unwrap_or(i64::MAX));
+    Arc::new(Lane::new(route.signal, Box::new(MemoryQueue::new(queue::LIMIT)), Arc::clone(vitals)))
+}
+
+/// The bound on the low 63 bits of trace ids that lets a ratio of them pass.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 <= ratio <= 1, and floats saturate")]
+fn threshold(ratio: f64) -> u64 {
+    (ratio * (1_u64 << 63) as f64) as u64
 }

@@ -1,33 +1,102 @@
-//! The built-in summariser `availability`. A first version: the last result is the state.
+//! The built-in summariser `availability`: up, degraded, down or flapping; how often it was good; how fast it was.
+//!
+//! Success and failure (or timeout) count. An error, a skipped run and one while the agent's own network was sick say nothing of
+//! the target: they change neither state nor indicators, and where nothing else comes for long the state is unknown.
+//!
+//! What windows need is kept in `memory`, in thirty buckets per window: a call costs the same however long the window.
 
-use vedette_sdk::summary::{Input, RunResult, State, Summary};
-use vedette_sdk::{Failure, Manifest, Summariser};
+mod bytes;
+mod histogram;
+mod memory;
+mod track;
+mod window;
+
+use serde::Deserialize;
+use vedette_sdk::summary::{Input, Sli, Summary};
+use vedette_sdk::{Failure, Instrument, Manifest, Measurement, Summariser};
+
+use crate::memory::Memory;
+use crate::window::Window;
+
+/// How fast the middle, the slow and the slowest are: name, and how many per mille of the runs are at most so slow.
+const QUANTILES: [(&str, u64); 3] = [("latency.p50", 500), ("latency.p95", 950), ("latency.p99", 990)];
+
+/// Settings: counts of runs in a row, but for `unknown_after`, which counts intervals.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default)]
+pub(crate) struct Settings {
+    down_after: u32,
+    up_after: u32,
+    degraded_after: u32,
+    unknown_after: u32,
+    flapping: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { down_after: 2, up_after: 2, degraded_after: 1, unknown_after: 10, flapping: true }
+    }
+}
 
 struct Availability;
 
 impl Summariser for Availability {
-    type Settings = serde_json::Value;
+    type Settings = Settings;
 
     fn manifest() -> Manifest {
-        Manifest::new("vedette:availability", env!("CARGO_PKG_VERSION"), "Up, degraded, down or flapping, and how often it was good")
+        let manifest =
+            Manifest::new("vedette:availability", env!("CARGO_PKG_VERSION"), "Up, degraded, down or flapping, and how often it was good");
+        QUANTILES.iter().fold(manifest.config_schema(include_str!("schema.json")), |manifest, (name, _)| {
+            manifest.measures(name, "s", Instrument::Gauge, "Quantile of the latency of successful runs in a window")
+        })
     }
 
-    fn summarise(input: Input, _settings: Self::Settings) -> Result<Summary, Failure> {
-        let state = match input.outcomes.last().map(|outcome| outcome.run_result) {
-            Some(RunResult::Success) => State::Up,
-            Some(RunResult::Failure | RunResult::Timeout) => State::Down,
-            _ => input.previous.map_or(State::Unknown, |previous| previous.state),
-        };
-        Ok(Summary {
-            state,
-            message: String::new(),
-            slis: Vec::new(),
-            alerts: Vec::new(),
-            events: Vec::new(),
-            measurements: Vec::new(),
-            memory: Vec::new(),
-        })
+    fn summarise(input: Input, settings: Settings) -> Result<Summary, Failure> {
+        Ok(summarise(&input, &settings))
     }
 }
 
 vedette_sdk::summariser!(Availability);
+
+fn summarise(input: &Input, settings: &Settings) -> Summary {
+    let mut memory = Memory::of(input.previous.as_ref(), &input.windows);
+    for outcome in &input.outcomes {
+        if let Some(result) = track::Counted::of(outcome) {
+            memory.track.take(&result, settings);
+            for window in &mut memory.windows {
+                window.add(result.at.min(input.now), result.good, outcome.latency);
+            }
+        }
+    }
+    memory.track.settle(input.now, input.interval, settings);
+    for window in &mut memory.windows {
+        window.forget(input.now);
+    }
+    Summary {
+        state: memory.track.state(),
+        message: memory.track.message(input.now, settings),
+        slis: memory.windows.iter().filter_map(availability).collect(),
+        alerts: Vec::new(),
+        events: Vec::new(),
+        measurements: memory.windows.iter().flat_map(quantiles).collect(),
+        memory: memory.into_bytes(),
+    }
+}
+
+/// Nothing is said of a window that holds no run that counts: 0 of 0 is no ratio.
+fn availability(window: &Window) -> Option<Sli> {
+    let (good, valid) = window.good_and_valid();
+    (valid > 0).then(|| Sli { name: "availability".to_owned(), window: window.length, good, valid, objective: None })
+}
+
+fn quantiles(window: &Window) -> Vec<Measurement> {
+    let (histogram, name) = (window.latencies(), window.name());
+    let measured = QUANTILES.iter().filter_map(|(quantile, share)| {
+        let seconds = histogram.quantile(*share)? / 1e9;
+        Some(Measurement::new(quantile, "s", Instrument::Gauge, seconds).of("window", name.as_str()))
+    });
+    measured.collect()
+}
+
+#[cfg(test)]
+mod tests;

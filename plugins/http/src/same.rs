@@ -37,8 +37,9 @@ impl Decimal {
         if digits.is_empty() {
             return Self { negative: false, digits, exponent: Ok(0) };
         }
-        let shift = all.len() as i64 - significant.len() as i64 - fraction.len() as i64;
-        let exponent = exponent.parse::<i64>().ok().and_then(|exponent| exponent.checked_add(shift));
+        let (dropped, behind) = (all.len() - significant.len(), fraction.len());
+        let exponent = exponent.parse::<i64>().ok();
+        let exponent = exponent.and_then(|exponent| exponent.checked_add_unsigned(dropped as u64)?.checked_sub_unsigned(behind as u64));
         Self { negative, digits, exponent: exponent.ok_or_else(|| text.to_owned()) }
     }
 }

@@ -1,0 +1,168 @@
+//! The form of the document: every key is known, every value of its kind, and what is not said has its default.
+
+use super::keys::{Key, ROOT, Section, Unsaid};
+use super::kind::{Kind, Wrong};
+use super::mistake::{Found, Mistake, Place, Source, nearest, quoted};
+use super::scalar;
+use super::tree::{Entry, Node, Value};
+
+/// The document with everything in it, in the order of the table. What is wrong is told and stands there as wrong.
+pub(super) fn fill(root: Node, sources: &[Source], found: &mut Found) -> Node {
+    let mut form = Form { sources, found, defaults: None };
+    form.section("the configuration", root, &ROOT, None)
+}
+
+struct Form<'a> {
+    sources: &'a [Source],
+    found: &'a mut Found,
+    /// `defaults:`, once it has been filled.
+    defaults: Option<Node>,
+}
+
+impl Form<'_> {
+    fn tell(&mut self, place: Place, name: &str, wrong: Wrong) {
+        let space = if wrong.message.starts_with([':', ' ']) { "" } else { " " };
+        let hint = wrong.hint.filter(|hint| !hint.is_empty());
+        self.found.add(Mistake::new(place, format!("{name}{space}{}", wrong.message)).hint(hint));
+    }
+
+    /// The entries of a mapping; nothing written is an empty one.
+    fn entries(&mut self, name: &str, node: Node, what: &str) -> Option<(Place, Vec<Entry>)> {
+        match node.value {
+            Value::Map(entries) => Some((node.place, entries)),
+            Value::Null => Some((node.place, Vec::new())),
+            Value::Wrong => None,
+            value => {
+                self.found.add(Mistake::new(node.place, format!("{name} has to be {what}, not {}", value.describe())));
+                None
+            }
+        }
+    }
+
+    fn section(&mut self, name: &str, node: Node, section: &'static Section, inherited: Option<&Node>) -> Node {
+        let wrong = node.wrong();
+        let Some((place, entries)) = self.entries(name, node, "a mapping") else { return wrong };
+        let mut said: Vec<Option<Entry>> = section.keys.iter().map(|_| None).collect();
+        for entry in entries {
+            match section.keys.iter().position(|key| key.name == entry.key) {
+                Some(at) => said[at] = Some(entry),
+                None if self.found.is_full() => self.found.add(Mistake::new(entry.place, "")),
+                None => {
+                    let hint = nearest(&entry.key, section.keys.iter().map(|key| key.name))
+                        .unwrap_or_else(|| format!("known here are {}", names(section)));
+                    self.found.add(Mistake::new(entry.place, format!("unknown key {}", quoted(&entry.key))).hint(Some(hint)));
+                }
+            }
+        }
+        let defaults = if section.inherits { self.defaults.clone() } else { None };
+        let inherited = defaults.as_ref().or(inherited);
+        let other_plugin = said
+            .iter()
+            .flatten()
+            .any(|entry| entry.key == "plugin" && inherited.is_some_and(|from| from.text("plugin") != entry.node.as_text()));
+        let mut filled = Vec::with_capacity(said.len());
+        for (key, entry) in section.keys.iter().zip(said) {
+            // Settings belong to the plugin beside them.
+            let inherited = inherited.filter(|_| !(other_plugin && matches!(key.kind, Kind::Settings))).and_then(|from| from.get(key.name));
+            if let Some(entry) = self.key(place, name, key, entry, inherited) {
+                if key.name == "defaults" {
+                    self.defaults = Some(entry.node.clone());
+                }
+                filled.push(entry);
+            }
+        }
+        Node { place, value: Value::Map(filled) }
+    }
+
+    /// What holds for a key.
+    fn key(&mut self, within: Place, section: &str, key: &'static Key, said: Option<Entry>, inherited: Option<&Node>) -> Option<Entry> {
+        if let Some(Entry { key: name, place, node }) = said {
+            let node = self.value(&format!("`{name}`"), node, &key.kind, inherited);
+            return Some(Entry { key: name, place, node });
+        }
+        if let Some(node) = inherited {
+            return Some(Entry::implied(key.name, node.clone()));
+        }
+        let value = match &key.unsaid {
+            Unsaid::Nothing => return None,
+            Unsaid::Required => {
+                self.found.add(
+                    Mistake::new(within, format!("{section} has no `{}`", key.name))
+                        .hint(Some(format!("it has to be {}", key.kind.what()))),
+                );
+                Value::Wrong
+            }
+            Unsaid::Is(default) => scalar::resolve(default),
+            Unsaid::Are(defaults) => {
+                Value::List(defaults.iter().map(|default| Node::implied(Value::Text((*default).to_owned()))).collect())
+            }
+            Unsaid::Empty => self.value("", Node::implied(Value::Map(Vec::new())), &key.kind, None).value,
+            Unsaid::Machine(say) => Value::Text(say()),
+        };
+        Some(Entry::implied(key.name, Node::implied(value)))
+    }
+
+    fn value(&mut self, name: &str, node: Node, kind: &'static Kind, inherited: Option<&Node>) -> Node {
+        match kind {
+            Kind::Sub(section) => self.section(name, node, section, inherited),
+            Kind::Either(_, section) if matches!(node.value, Value::Map(_)) => self.section(name, node, section, None),
+            Kind::Either(scalar, _) if !matches!(node.value, Value::List(_)) => self.scalar(name, node, scalar),
+            Kind::List(of) => self.list(name, node, kind, of),
+            Kind::Map(keys, of) => self.map(name, node, keys, of),
+            Kind::Settings => {
+                let wrong = node.wrong();
+                self.entries(name, node, "a mapping").map_or(wrong, |(place, entries)| Node { place, value: Value::Map(entries) })
+            }
+            _ => self.scalar(name, node, kind),
+        }
+    }
+
+    fn scalar(&mut self, name: &str, node: Node, kind: &Kind) -> Node {
+        let Node { place, value } = node;
+        if matches!(value, Value::Wrong) {
+            return Node { place, value };
+        }
+        let value = kind.scalar(value, place.source(self.sources)).unwrap_or_else(|wrong| {
+            self.tell(place, name, wrong);
+            Value::Wrong
+        });
+        Node { place, value }
+    }
+
+    fn list(&mut self, name: &str, node: Node, kind: &Kind, of: &'static Kind) -> Node {
+        let Node { place, value } = node;
+        let value = match value {
+            Value::List(items) => {
+                let each = format!("an entry of {name}");
+                Value::List(items.into_iter().map(|item| self.value(&each, item, of, None)).collect())
+            }
+            Value::Null => Value::List(Vec::new()),
+            Value::Wrong => Value::Wrong,
+            value => {
+                self.tell(place, name, Wrong { message: format!("has to be {}, not {}", kind.what(), value.describe()), hint: None });
+                Value::Wrong
+            }
+        };
+        Node { place, value }
+    }
+
+    fn map(&mut self, name: &str, node: Node, keys: &'static Kind, of: &'static Kind) -> Node {
+        let wrong = node.wrong();
+        let Some((place, entries)) = self.entries(name, node, "a mapping") else { return wrong };
+        let mut filled = Vec::with_capacity(entries.len());
+        for Entry { key, place, node } in entries {
+            let name = quoted(&key);
+            if let Err(wrong) = keys.key(&key) {
+                self.tell(place, &name, wrong);
+            }
+            let node = self.value(&name, node, of, None);
+            filled.push(Entry { key, place, node });
+        }
+        Node { place, value: Value::Map(filled) }
+    }
+}
+
+fn names(section: &Section) -> String {
+    let names: Vec<String> = section.keys.iter().map(|key| format!("`{}`", key.name)).collect();
+    names.join(", ")
+}

@@ -1,0 +1,238 @@
+//! What is wrong, and where: mistakes are collected while the document is read and judged, and rendered at the end.
+
+use std::fmt::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::address;
+
+/// Mistakes beyond this many are counted only: a file of rubbish has no more readers than that.
+const MOST: usize = 1_000;
+
+/// How much of a source line is shown on either side of the caret, in bytes.
+const WINDOW: usize = 100;
+
+/// Where something stands in the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Number of the source.
+    file: u32,
+    /// From 1; 0 = the file as a whole.
+    line: u32,
+    /// In characters, from 1.
+    column: u32,
+    /// In bytes from the start of the text.
+    offset: u32,
+    /// In characters, as far as it is on that line.
+    width: u32,
+}
+
+impl Place {
+    /// Of what no file says: defaults, arguments.
+    pub(super) const NOWHERE: Self = Self { file: u32::MAX, line: 0, column: 0, offset: 0, width: 0 };
+
+    /// The file as a whole.
+    pub(super) fn file(file: usize) -> Self {
+        Self { file: narrow(file), ..Self::NOWHERE }
+    }
+
+    /// A stretch of a line. `column` counts from 1.
+    pub(super) fn new(file: usize, line: usize, column: usize, offset: usize, width: usize) -> Self {
+        Self { file: narrow(file), line: narrow(line), column: narrow(column), offset: narrow(offset), width: narrow(width) }
+    }
+
+    /// This place, or the other if no file says this.
+    pub(super) fn or(self, other: Self) -> Self {
+        if self == Self::NOWHERE { other } else { self }
+    }
+
+    /// Whether nothing is written there.
+    pub(super) fn is_empty(self) -> bool {
+        self.width == 0
+    }
+
+    /// The source that it stands in.
+    pub(super) fn source(self, sources: &[Source]) -> Option<&Source> {
+        sources.get(usize::try_from(self.file).ok()?)
+    }
+
+    fn show(self, sources: &[Source]) -> Option<String> {
+        let name = &self.source(sources)?.name;
+        Some(if self.line == 0 { name.clone() } else { format!("{name}:{}:{}", self.line, self.column) })
+    }
+}
+
+fn narrow(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A file of the configuration.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// As the operator called it.
+    pub(super) name: String,
+    /// What relative paths in it are relative to.
+    pub(super) folder: PathBuf,
+    /// What it holds, without a byte order mark.
+    pub(super) text: String,
+}
+
+impl Source {
+    /// A path that stands in this file, made absolute.
+    pub(super) fn absolute(&self, path: &str) -> PathBuf {
+        let path = self.folder.join(path);
+        std::path::absolute(&path).unwrap_or(path)
+    }
+
+    /// The source that a file is.
+    pub(super) fn new(path: &Path, text: String) -> Self {
+        let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+        Self { name: path.display().to_string(), folder, text }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Mistake {
+    place: Place,
+    message: String,
+    also: Option<(&'static str, Place)>,
+    hint: Option<String>,
+}
+
+impl Mistake {
+    /// What is wrong, and where.
+    pub(super) fn new(place: Place, message: impl Into<String>) -> Self {
+        Self { place, message: message.into(), also: None, hint: None }
+    }
+
+    /// What to do about it.
+    pub(super) fn hint(mut self, hint: Option<impl Into<String>>) -> Self {
+        self.hint = hint.map(Into::into).or(self.hint);
+        self
+    }
+
+    /// Another place that has to do with it.
+    pub(super) fn also(mut self, what: &'static str, place: Place) -> Self {
+        self.also = (place != Place::NOWHERE).then_some((what, place));
+        self
+    }
+
+    fn render(&self, sources: &[Source], out: &mut String) {
+        if let Some(place) = self.place.show(sources) {
+            out.push_str(&place);
+            out.push_str(": ");
+        }
+        out.push_str(&self.message);
+        let number = self.place.line.to_string();
+        let margin = " ".repeat(number.len());
+        if let Some(source) = self.place.source(sources).filter(|_| self.place.line > 0) {
+            let (line, indent, width) = excerpt(&source.text, self.place);
+            let caret = format!("{}{}", " ".repeat(indent), "^".repeat(width));
+            let _ = write!(out, "\n{margin} |\n{number} | {line}\n{margin} | {caret}");
+        }
+        if let Some((what, place)) = self.also.and_then(|(what, place)| Some((what, place.show(sources)?))) {
+            let _ = write!(out, "\n{margin} = {what}: {place}");
+        }
+        if let Some(hint) = &self.hint {
+            let _ = write!(out, "\n{margin} = hint: {hint}");
+        }
+    }
+}
+
+/// The line of a place as it is shown, and where in it the caret stands and how wide it is, in characters.
+fn excerpt(text: &str, place: Place) -> (String, usize, usize) {
+    let offset = text.floor_char_boundary(place.offset as usize);
+    let from = text.ceil_char_boundary(offset.saturating_sub(WINDOW));
+    let to = text.floor_char_boundary(offset.saturating_add(WINDOW + 20));
+    let lead = match text[from..offset].rsplit_once('\n') {
+        Some((_, lead)) => lead.to_owned(),
+        None if from == 0 => text[..offset].to_owned(),
+        None => format!("…{}", &text[from..offset]),
+    };
+    let rest = match text[offset..to].split_once('\n') {
+        Some((rest, _)) => rest.trim_end_matches('\r').to_owned(),
+        None if to == text.len() => text[offset..].to_owned(),
+        None => format!("{}…", &text[offset..to]),
+    };
+    // User information of addresses is masked wherever it is shown, and no file writes to the terminal.
+    let shown = |text: &str| address::mask_within(text).chars().map(|char| if char.is_control() { ' ' } else { char }).collect::<String>();
+    let line = shown(&format!("{lead}{rest}"));
+    let length = line.chars().count();
+    let indent = shown(&lead).chars().count().min(length);
+    let width = (place.width as usize).min(length - indent).max(1);
+    (line.trim_end().to_owned(), indent, width)
+}
+
+/// The mistakes found so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    list: Vec<Mistake>,
+    more: usize,
+}
+
+impl Found {
+    /// One more.
+    pub(super) fn add(&mut self, mistake: Mistake) {
+        if self.is_full() { self.more += 1 } else { self.list.push(mistake) }
+    }
+
+    /// Whether further ones are counted only, so that nobody need look for a hint.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MOST
+    }
+
+    /// Nothing is wrong.
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// For people: in the order of the files, each once (what is inherited or aliased may be found wrong several times).
+    pub(super) fn render(mut self, sources: &[Source]) -> Mistakes {
+        self.list.sort();
+        self.list.dedup();
+        let rendered = self.list.iter().map(|mistake| {
+            let mut text = String::new();
+            mistake.render(sources, &mut text);
+            text
+        });
+        Mistakes { rendered: rendered.collect(), more: self.more }
+    }
+}
+
+/// Everything that is wrong, rendered as `file:line:column: message`, the line, a caret, a hint.
+#[derive(Clone, Debug, Default)]
+pub struct Mistakes {
+    rendered: Vec<String>,
+    more: usize,
+}
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.rendered.join("\n\n"))?;
+        if self.more > 0 { write!(f, "\n\nand {} more", self.more) } else { Ok(()) }
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// A text as it is quoted in a message: one line, of bounded length, user information masked.
+pub(super) fn quoted(text: &str) -> String {
+    let masked = address::mask_within(text);
+    let mut shown: String = masked.chars().take(80).map(|char| if char.is_control() { ' ' } else { char }).collect();
+    if masked.chars().nth(80).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+/// The known word that is meant, if one is near enough.
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    // A word of hundreds of letters is no slip of the finger, and comparing it would cost its square.
+    if word.len() > 64 {
+        return None;
+    }
+    let bound = (word.chars().count() / 3).max(1);
+    let near = known.into_iter().map(|known| (strsim::osa_distance(&word.to_lowercase(), known), known));
+    let (_, best) = near.filter(|(distance, _)| *distance <= bound).min()?;
+    Some(format!("did you mean `{best}`?"))
+}

@@ -1,0 +1,201 @@
+//! What the validator found wrong, in the words of the rest of the file, and where.
+
+use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind as Kind;
+use jsonschema::paths::{Location, LocationSegment};
+use serde_json::Value as Json;
+
+use super::format;
+use crate::config::kind::one_of;
+use crate::config::mistake::{Found, Mistake, Place, nearest, quoted};
+use crate::config::tree::{Node, Value};
+
+/// Turns errors into mistakes.
+pub(super) struct Explain<'a> {
+    /// The plugin's.
+    pub(super) schema: &'a Json,
+    /// What it is held against.
+    pub(super) with: &'a Node,
+    /// The check's, for what no file says.
+    pub(super) place: Place,
+    /// Mistakes.
+    pub(super) found: &'a mut Found,
+}
+
+impl<'a> Explain<'a> {
+    /// Tells one error.
+    pub(super) fn error(&mut self, error: &ValidationError<'_>) {
+        let (node, name) = self.locate(error.instance_path());
+        let place = node.place.or(self.place);
+        match error.kind() {
+            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+                for key in unexpected {
+                    let known = self.part(error, 1).and_then(|part| part.get("properties")).and_then(Json::as_object);
+                    let known: Vec<&str> = known.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
+                    let all = (!known.is_empty()).then(|| format!("known here are {}", one_of(&known)));
+                    let hint = nearest(key, known.iter().copied()).or(all);
+                    let place = node.entry(key).map_or(place, |entry| entry.place);
+                    self.found.add(Mistake::new(place, format!("unknown key {}", quoted(key))).hint(hint));
+                }
+            }
+            Kind::PropertyNames { error: inner } => {
+                let key = inner.instance().as_str().unwrap_or_default();
+                let place = node.entry(key).map_or(place, |entry| entry.place);
+                let (message, hint) = self.message(inner, &Value::Text(key.to_owned()));
+                self.found.add(Mistake::new(place, sentence(&quoted(key), &message)).hint(hint));
+            }
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.alternatives(error, context, node, &name),
+            _ => {
+                let (message, hint) = self.message(error, &node.value);
+                self.found.add(Mistake::new(place, sentence(&name, &message)).hint(hint));
+            }
+        }
+    }
+
+    /// Where a value stands, and what it is called.
+    fn locate(&self, path: &Location) -> (&'a Node, String) {
+        let (mut node, mut name) = (self.with, "`with`".to_owned());
+        for step in path.segments() {
+            let next = match &step {
+                LocationSegment::Property(key) => {
+                    name = quoted(key);
+                    node.get(key)
+                }
+                LocationSegment::Index(number) => {
+                    name = if name.starts_with("an entry") { name } else { format!("an entry of {name}") };
+                    // A key of digits looks like a number.
+                    node.items().get(*number).or_else(|| node.get(&number.to_string()))
+                }
+            };
+            let Some(next) = next else { break };
+            node = next;
+        }
+        (node, name)
+    }
+
+    /// The schema that holds the keyword of an error, `above` steps above it.
+    fn part(&self, error: &ValidationError<'_>, above: usize) -> Option<&'a Json> {
+        let mut pointer = error.schema_path().as_str();
+        for _ in 0..above {
+            pointer = pointer.rsplit_once('/').map_or("", |(above, _)| above);
+        }
+        self.schema.pointer(pointer)
+    }
+
+    /// A value that is none of several alternatives. If it is plain which one is meant, what is wrong with that is told.
+    fn alternatives(&mut self, error: &ValidationError<'_>, context: &[Vec<ValidationError<'static>>], node: &Node, name: &str) {
+        let other_kind = |inner: &ValidationError<'_>| {
+            let here = inner.instance_path().as_str() == error.instance_path().as_str();
+            here && matches!(inner.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. })
+        };
+        let mut meant = context.iter().filter(|errors| !errors.iter().any(other_kind));
+        if let (Some(errors), None) = (meant.next(), meant.next()) {
+            for error in errors {
+                self.error(error);
+            }
+            return;
+        }
+        let place = node.place.or(self.place);
+        let parts = self.part(error, 0).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+        let bare = parts.iter().find_map(|part| bare_number(self.resolved(part), &node.value));
+        let wanted = || parts.iter().map(|part| self.wanted(part)).collect::<Vec<_>>().join(", or ");
+        let message = bare.unwrap_or_else(|| format!("has to be {}, not {}", wanted(), node.value.describe()));
+        self.found.add(Mistake::new(place, sentence(name, &message)));
+    }
+
+    fn resolved<'s>(&'s self, part: &'s Json) -> &'s Json {
+        let target = part.get("$ref").and_then(Json::as_str).and_then(|target| self.schema.pointer(target.trim_start_matches('#')));
+        target.unwrap_or(part)
+    }
+
+    /// What a schema wants, for people.
+    fn wanted(&self, part: &Json) -> String {
+        let part = self.resolved(part);
+        if let Some(only) = part.get("const") {
+            return format!("`{}`", plain(only));
+        }
+        if let Some(options) = part.get("enum").and_then(Json::as_array) {
+            return one_of(&options.iter().map(plain).collect::<Vec<_>>());
+        }
+        let what = match (part.get("format").and_then(Json::as_str), part.get("type").and_then(Json::as_str)) {
+            (Some("vedette-duration"), _) => "a length of time, such as `30s`",
+            (Some("vedette-size"), _) => "a size, such as `64MiB`",
+            (Some("vedette-regex"), _) => "a regular expression",
+            (Some("vedette-jsonpath"), _) => "a JSONPath, such as `$.status`",
+            (Some("vedette-secret"), _) => "the name of a secret",
+            (Some("vedette-file"), _) => "the path of a file",
+            (_, Some("string")) => "a text",
+            (_, Some("integer")) => "a whole number",
+            (_, Some("number")) => "a number",
+            (_, Some("boolean")) => "`true` or `false`",
+            (_, Some("array")) => "a list",
+            (_, Some("null")) => "nothing",
+            (_, Some("object")) => return mapping(part),
+            _ => "something else",
+        };
+        what.to_owned()
+    }
+
+    /// What follows the name of the key, and a hint.
+    fn message(&self, error: &ValidationError<'_>, value: &Value) -> (String, Option<String>) {
+        let part = self.part(error, 1).unwrap_or(&Json::Null);
+        let about = || part.get("description").and_then(Json::as_str).map(str::to_owned);
+        let message = match error.kind() {
+            Kind::Type { .. } => {
+                let quotes = matches!(value, Value::Number(_) | Value::Flag(_)) && part.get("type").is_some_and(|kind| kind == "string");
+                let bare = bare_number(part, value);
+                let hint =
+                    (quotes && bare.is_none() && part.get("format").is_none()).then(|| "put it in quotes to make it a text".to_owned());
+                let message = bare.unwrap_or_else(|| format!("has to be {}, not {}", self.wanted(part), value.describe()));
+                return (message, hint);
+            }
+            Kind::Format { format } => {
+                let text = if let Value::Text(text) = value { text } else { "" };
+                format!(": {}", format::check(format, text).err().unwrap_or_else(|| format!("{} is no {format}", quoted(text))))
+            }
+            Kind::Enum { options } => {
+                let options: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
+                let hint = if let Value::Text(text) = value { nearest(text, options.iter().map(String::as_str)) } else { None };
+                return (format!("has to be {}, not {}", one_of(&options), value.describe()), hint);
+            }
+            Kind::Constant { expected_value } => format!("has to be `{}`, not {}", plain(expected_value), value.describe()),
+            Kind::Required { property } => format!("has no `{}`", plain(property)),
+            Kind::Minimum { limit } => format!("has to be {limit} or more, not {}", value.describe()),
+            Kind::Maximum { limit } => format!("has to be {limit} or less, not {}", value.describe()),
+            Kind::ExclusiveMinimum { limit } => format!("has to be more than {limit}, not {}", value.describe()),
+            Kind::ExclusiveMaximum { limit } => format!("has to be less than {limit}, not {}", value.describe()),
+            Kind::MinLength { limit: 1 } => "has to be a text, not an empty one".to_owned(),
+            Kind::MinLength { limit } => format!("has to have {limit} characters or more"),
+            Kind::MaxLength { limit } => format!("has to have {limit} characters or fewer"),
+            Kind::MinItems { limit } | Kind::MinProperties { limit } => format!("has to have {limit} entries or more"),
+            Kind::MaxItems { limit } | Kind::MaxProperties { limit } => format!("has to have {limit} entries or fewer"),
+            Kind::UniqueItems => "has an entry twice".to_owned(),
+            Kind::Pattern { pattern } => format!("has to match `{pattern}`, not {}", value.describe()),
+            Kind::FalseSchema => "is not allowed here".to_owned(),
+            _ => format!(": {}", error.masked_with("this")),
+        };
+        (message, about())
+    }
+}
+
+/// Why a number is no length of time or size, where one is wanted.
+fn bare_number(part: &Json, value: &Value) -> Option<String> {
+    let format = part.get("format")?.as_str().filter(|format| matches!(*format, "vedette-duration" | "vedette-size"))?;
+    let Value::Number(number) = value else { return None };
+    format::check(format, &number.to_string()).err().map(|why| format!(": {why}"))
+}
+
+fn mapping(part: &Json) -> String {
+    let keys: Vec<&String> =
+        part.get("properties").and_then(Json::as_object).into_iter().flat_map(|properties| properties.keys()).collect();
+    if keys.is_empty() || keys.len() > 4 { "a mapping".to_owned() } else { format!("a mapping with {}", one_of(&keys)) }
+}
+
+fn plain(value: &Json) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn sentence(name: &str, message: &str) -> String {
+    let space = if message.starts_with(':') { "" } else { " " };
+    format!("{name}{space}{message}")
+}

@@ -1,0 +1,214 @@
+//! A connection that notes when the request has left and when the answer begins.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::clock::Instant;
+
+/// Bytes in both directions: TCP, or TLS over it.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// Shared by the connection, which notes, and the exchange, which reads.
+pub(super) type SharedMarks = Arc<Mutex<Marks>>;
+
+/// What a connection notes of one exchange.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    /// When the last byte so far of the request was written.
+    pub(super) sent: Option<Instant>,
+    /// Whether that was the request's last one.
+    pub(super) done: bool,
+    /// When the answer's first byte was read.
+    pub(super) first: Option<Instant>,
+    /// Whether the head of the answer is complete.
+    pub(super) head: bool,
+    /// Whether the peer has closed the connection, or it broke.
+    pub(super) closed: bool,
+}
+
+/// Stands above TLS, so that handshake messages that arrive late are not taken for the answer.
+pub(super) struct Tap {
+    wire: Box<dyn Wire>,
+    marks: SharedMarks,
+    /// With HTTP/2, which is talkative, only the frames of the request and of the answer count.
+    frames: Option<(Frames, Frames)>,
+    /// Bytes of the request were written that may still be in a buffer.
+    dirty: bool,
+    /// The last frame of the request was written.
+    ended: bool,
+}
+
+impl Tap {
+    pub(super) fn new(wire: Box<dyn Wire>, marks: SharedMarks, http2: bool) -> Self {
+        let frames = http2.then(|| (Frames::after(PREFACE), Frames::after(0)));
+        Self { wire, marks, frames, dirty: false, ended: false }
+    }
+
+    fn written(&mut self, bytes: &[u8]) {
+        let seen = self.frames.as_mut().map_or(Seen { any: !bytes.is_empty(), end: true }, |(out, _)| out.feed(bytes));
+        self.ended |= seen.end;
+        if seen.any {
+            self.dirty = true;
+            let mut marks = self.marks.lock();
+            if marks.first.is_none() {
+                marks.sent = Some(Instant::now());
+                marks.done = false;
+            }
+        }
+    }
+
+    fn flushed(&mut self) {
+        if std::mem::take(&mut self.dirty) {
+            let mut marks = self.marks.lock();
+            if marks.first.is_none() {
+                marks.sent = Some(Instant::now());
+                marks.done = self.ended;
+            }
+        }
+    }
+
+    fn received(&mut self, bytes: &[u8]) {
+        let any = self.frames.as_mut().is_none_or(|(_, into)| into.feed(bytes).any);
+        let mut marks = self.marks.lock();
+        if any && marks.first.is_none() {
+            marks.first = Some(Instant::now());
+        }
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let result = ready!(Pin::new(&mut self.wire).poll_read(cx, buffer));
+        let bytes = &buffer.filled()[before..];
+        if result.is_err() || (bytes.is_empty() && room > 0) {
+            self.marks.lock().closed = true;
+        } else if !bytes.is_empty() {
+            self.received(bytes);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let result = ready!(Pin::new(&mut self.wire).poll_write(cx, bytes));
+        match &result {
+            Ok(length) => self.written(&bytes[..*length]),
+            Err(_) => self.marks.lock().closed = true,
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let result = ready!(Pin::new(&mut self.wire).poll_flush(cx));
+        if result.is_ok() {
+            self.flushed();
+        }
+        Poll::Ready(result)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(cx)
+    }
+}
+
+/// Length of what a client says before its first frame.
+const PREFACE: usize = 24;
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const CONTINUATION: u8 = 9;
+const END_STREAM: u8 = 1;
+
+/// Follows the frames of one direction of an HTTP/2 connection just as far as telling whose they are.
+struct Frames {
+    skip: usize,
+    head: [u8; 9],
+    filled: usize,
+    left: usize,
+    message: bool,
+    end: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    /// Bytes of a message, as opposed to settings, pings and windows.
+    any: bool,
+    /// The last of them.
+    end: bool,
+}
+
+impl Frames {
+    fn after(skip: usize) -> Self {
+        Self { skip, head: [0; 9], filled: 0, left: 0, message: false, end: false }
+    }
+
+    fn feed(&mut self, mut bytes: &[u8]) -> Seen {
+        let mut seen = Seen::default();
+        while !bytes.is_empty() {
+            let taken = if self.skip > 0 {
+                let taken = self.skip.min(bytes.len());
+                self.skip -= taken;
+                taken
+            } else if self.left > 0 {
+                let taken = self.left.min(bytes.len());
+                self.left -= taken;
+                self.tell(&mut seen);
+                taken
+            } else {
+                self.head[self.filled] = bytes[0];
+                self.filled += 1;
+                if self.filled == self.head.len() {
+                    self.begin();
+                    self.tell(&mut seen);
+                }
+                1
+            };
+            bytes = &bytes[taken..];
+        }
+        seen
+    }
+
+    fn begin(&mut self) {
+        let [a, b, c, kind, flags, stream @ ..] = self.head;
+        self.filled = 0;
+        self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
+        self.message = stream != [0; 4] && matches!(kind, DATA | HEADERS | CONTINUATION);
+        self.end = matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0;
+    }
+
+    fn tell(&self, seen: &mut Seen) {
+        seen.any |= self.message;
+        seen.end |= self.message && self.end && self.left == 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_told_apart_wherever_they_are_cut() {
+        let mut bytes = vec![0; PREFACE];
+        bytes.extend([0, 0, 6, 4, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6]); // SETTINGS
+        let settings = bytes.len();
+        bytes.extend([0, 0, 2, HEADERS, 4, 0, 0, 0, 1, 7, 7]);
+        bytes.extend([0, 0, 3, DATA, END_STREAM, 0, 0, 0, 1, 8, 8, 8]);
+        let last = bytes.len() - 1;
+        let mut frames = Frames::after(PREFACE);
+        for (at, byte) in bytes.iter().enumerate() {
+            let seen = frames.feed(&[*byte]);
+            assert!(!seen.any || at > settings, "settings are no message");
+            assert_eq!(seen.end, at == last, "byte {at}");
+        }
+        assert!(Frames::after(PREFACE).feed(&bytes).end);
+        assert!(!Frames::after(PREFACE).feed(&bytes[..last]).end);
+    }
+}

@@ -1,0 +1,228 @@
+//! Takes the requests of one signal to the collector: one at a time, in order, until it says what becomes of each.
+
+mod grpc;
+mod http;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+use prost::Message;
+use tokio::sync::watch;
+
+use super::TelemetryError;
+use super::queue::{Lane, Request};
+use super::settings::Route;
+use crate::clock::{Instant, Timestamp};
+use crate::config::OtlpProtocol;
+
+use grpc::Grpc;
+use http::Http;
+
+/// Before the second try; doubled for each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a collector may ask for at most, so that a typing error there does not silence us for a week.
+const LONGEST_WISH: Duration = Duration::from_mins(15);
+
+/// Tries of a request that the collector stumbles over, before it is given up for the sake of those behind it.
+const TRIES: u32 = 5;
+
+/// How often it is said that data is refused.
+const REMINDER: Duration = Duration::from_mins(1);
+
+/// Bytes of an answer that are looked at.
+const ANSWER: usize = 64 << 10;
+
+/// What a collector says of a request.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Taken, but for so many items, and why not those.
+    Accepted { rejected: u64, message: String },
+    /// Not now: again later, not before so long if it said.
+    Later { after: Option<Duration>, why: String },
+    /// Too long.
+    TooLong(String),
+    /// Never.
+    Refused(String),
+    /// It stumbled, and may do so again.
+    Stumbled(String),
+}
+
+/// The way to a collector.
+#[derive(Debug)]
+pub(super) enum Transport {
+    Http(Http),
+    Grpc(Grpc),
+}
+
+impl Transport {
+    /// Files that do not exist and URLs that make no sense are said here; nothing is sent.
+    pub(super) fn new(route: &Route) -> Result<Self, TelemetryError> {
+        match route.protocol {
+            OtlpProtocol::Http => Http::new(route).map(Self::Http),
+            OtlpProtocol::Grpc => Grpc::new(route).map(Self::Grpc),
+        }
+    }
+
+    /// One request, to its end or its timeout.
+    pub(super) async fn send(&self, request: &Request) -> Verdict {
+        match self {
+            Self::Http(http) => http.send(request).await,
+            Self::Grpc(grpc) => grpc.send(request).await,
+        }
+    }
+}
+
+/// What OTLP makes of a status code that is not a success.
+fn of_status(status: u16, after: Option<Duration>) -> Verdict {
+    let why = format!("HTTP status {status}");
+    match status {
+        408 | 429 | 502..=504 => Verdict::Later { after, why },
+        413 => Verdict::TooLong(why),
+        500.. => Verdict::Stumbled(why),
+        _ => Verdict::Refused(why),
+    }
+}
+
+/// What a successful answer says. The answers of all signals look alike on the wire; one that cannot be read is still a
+/// success.
+fn of_answer(body: &[u8]) -> Verdict {
+    let partial = ExportTraceServiceResponse::decode(body).ok().and_then(|answer| answer.partial_success).unwrap_or_default();
+    Verdict::Accepted { rejected: u64::try_from(partial.rejected_spans).unwrap_or_default(), message: partial.error_message }
+}
+
+/// A PEM file that the operator named.
+fn read(path: &std::path::Path) -> Result<Vec<u8>, TelemetryError> {
+    std::fs::read(path)
+        .map_err(|error| TelemetryError(format!("cannot read {}, which the export of telemetry needs: {error}", path.display())))
+}
+
+/// Sends what is in a lane, and what comes. Once `finishing` holds a deadline it ends when the lane is empty, or when
+/// there is no use in waiting until then.
+pub(super) async fn deliver(lane: Arc<Lane>, transport: Transport, finishing: watch::Receiver<Option<Instant>>) {
+    Delivery { lane, transport, finishing, failures: 0, stumbles: 0, reminded: None }.run().await;
+}
+
+struct Delivery {
+    lane: Arc<Lane>,
+    transport: Transport,
+    finishing: watch::Receiver<Option<Instant>>,
+    /// In a row: they make the pauses longer.
+    failures: u32,
+    /// Of the request in hand.
+    stumbles: u32,
+    reminded: Option<Instant>,
+}
+
+impl Delivery {
+    async fn run(mut self) {
+        loop {
+            let Some(request) = self.lane.hold() else {
+                if self.is_finishing() {
+                    return;
+                }
+                tokio::select! {
+                    () = self.lane.arrival() => {}
+                    _ = self.finishing.wait_for(Option::is_some) => {}
+                }
+                continue;
+            };
+            let verdict = self.transport.send(&request).await;
+            if !self.settle(&request, verdict).await {
+                return;
+            }
+        }
+    }
+
+    /// A sender that nobody can tell to finish any more is finishing too.
+    fn is_finishing(&self) -> bool {
+        self.finishing.has_changed().is_err() || self.finishing.borrow().is_some()
+    }
+
+    /// Whether to go on.
+    async fn settle(&mut self, request: &Request, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Accepted { rejected, message } => {
+                self.lane.accepted(request, rejected);
+                if rejected > 0 || !message.is_empty() {
+                    self.complain(&format!("{rejected} of {} items refused: {message}", request.items));
+                }
+            }
+            Verdict::Later { after, why } => return self.later(after, &why).await,
+            Verdict::Stumbled(why) if self.stumbles + 1 < TRIES => {
+                self.stumbles += 1;
+                return self.later(None, &why).await;
+            }
+            Verdict::TooLong(why) => match request.halves() {
+                Some(halves) => self.lane.split(halves),
+                None => self.refuse(request, &why),
+            },
+            Verdict::Refused(why) | Verdict::Stumbled(why) => self.refuse(request, &why),
+        }
+        (self.failures, self.stumbles) = (0, 0);
+        true
+    }
+
+    fn refuse(&mut self, request: &Request, why: &str) {
+        self.lane.refused(request);
+        self.complain(&format!("{} items refused for good: {why}", request.items));
+    }
+
+    fn complain(&mut self, what: &str) {
+        if self.reminded.is_none_or(|last| last.elapsed() >= REMINDER) {
+            self.reminded = Some(Instant::now());
+            tracing::error!(signal = self.lane.signal().word(), "the collector does not take everything: {what}");
+        }
+    }
+
+    /// Waits before the next try; false if that would be in vain.
+    async fn later(&mut self, after: Option<Duration>, why: &str) -> bool {
+        self.lane.retried();
+        self.failures = self.failures.saturating_add(1);
+        if self.failures == 1 {
+            tracing::warn!(signal = self.lane.signal().word(), "telemetry waits, it is tried again: {why}");
+        }
+        let doubled = FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_PAUSE);
+        let wish = after.map(|wish| wish.min(LONGEST_WISH));
+        let until = Instant::now() + wish.unwrap_or_else(|| doubled.mul_f64(rand::random_range(0.5..=1.0)));
+        let deadline = *self.finishing.borrow();
+        if let Some(deadline) = deadline {
+            // With the end in sight already, a pause that reaches beyond it would be in vain.
+            if until >= deadline {
+                return false;
+            }
+            tokio::time::sleep_until(until).await;
+            return true;
+        }
+        let deadline = tokio::select! {
+            () = tokio::time::sleep_until(until) => return true,
+            finishing = self.finishing.wait_for(Option::is_some) => finishing.ok().and_then(|deadline| *deadline),
+        };
+        match (deadline, wish) {
+            (None, _) => false,
+            // One last look: the collector may be back.
+            (Some(_), None) => true,
+            // A collector that asked to be left alone is.
+            (Some(deadline), Some(_)) if until >= deadline => false,
+            (Some(_), Some(_)) => {
+                tokio::time::sleep_until(until).await;
+                true
+            }
+        }
+    }
+}
+
+/// `Retry-After`: seconds, or a date.
+fn retry_after(text: &str) -> Option<Duration> {
+    if let Ok(seconds) = text.trim().parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
+    let nanos = u64::try_from(date.as_nanosecond()).ok()?;
+    Some(Timestamp(nanos).since(Timestamp::now()))
+}
