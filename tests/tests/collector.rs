@@ -112,6 +112,14 @@ async fn everything_arrives(protocol: &str, endpoint: impl Fn(&Collector) -> Str
     prometheus_sees_the_names_of_the_contract(&prometheus, &own);
 }
 
+#[tokio::test]
+async fn the_collector_beside_the_deployed_agent_is_configured_right() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/collector.yaml");
+    let validated = Home::new().tool(&e2e::collector::binary()).args(["validate", "--config", sample]).output().await;
+    let validated = validated.expect("the collector can be started");
+    assert!(validated.status.success(), "{}", String::from_utf8_lossy(&validated.stderr));
+}
+
 fn every_request_is_a_trace(all: &[Watched], received: &Received) {
     let traces = received.traces();
     for watched in all {
