@@ -36,6 +36,7 @@ use tree::{Node, Value};
 
 pub use address::masked;
 pub use budget::{budget, longest_pause};
+pub use keys::MOST_RETRIES;
 pub use locate::find;
 pub use mistake::Mistakes;
 pub use model::*;
