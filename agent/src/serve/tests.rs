@@ -259,7 +259,7 @@ async fn the_api_has_every_check_and_its_runs() {
 async fn failures_in_full_outlive_successes() {
     let (info, fate) = (sample::info(&FATES[0]), &FATES[0]);
     let board = Board::new("here", vec![info.clone()]);
-    let failed = sample::record(&info, fate, 'f', 0, Duration::from_secs(60));
+    let failed = sample::record(&info, fate, 'f', 0, Duration::from_mins(1));
     board.record(&failed);
     for place in 0..500 {
         board.record(&sample::record(&info, fate, '.', place, Duration::from_secs(1)));
