@@ -116,3 +116,4 @@ pub fn schema() -> serde_json::Value {
 pub fn yaml(_effective: &serde_json::Value) -> String {
     String::new()
 }
+
