@@ -1,3 +1,5 @@
+#![expect(clippy::float_cmp, reason = "values come out as they went in")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
