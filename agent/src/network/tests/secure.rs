@@ -150,7 +150,7 @@ async fn the_name_that_is_asked_for_can_be_another_than_that_of_the_url() {
 async fn http_2_is_spoken_where_it_is_agreed_on() {
     let authority = Authority::new("Lab CA");
     let (ends, mut end) = tokio::sync::mpsc::channel(4);
-    let serve = move |stream| {
+    let serve = move |mut stream: tokio_rustls::server::TlsStream<TcpStream>| {
         let ends = ends.clone();
         async move {
             let answer = |request: http::Request<hyper::body::Incoming>| async move {
@@ -158,9 +158,10 @@ async fn http_2_is_spoken_where_it_is_agreed_on() {
                 response.headers_mut().insert("x-host", request.uri().authority().unwrap().as_str().parse().unwrap());
                 Ok::<_, std::convert::Infallible>(response)
             };
-            let io = hyper_util::rt::TokioIo::new(stream);
+            let io = hyper_util::rt::TokioIo::new(&mut stream);
             let builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
-            ends.send(builder.serve_connection(io, hyper::service::service_fn(answer)).await.is_ok()).await.unwrap();
+            let _ = builder.serve_connection(io, hyper::service::service_fn(answer)).await;
+            ends.send(stream.read(&mut [0; 16]).await.map_err(|error| error.kind())).await.unwrap();
         }
     };
     let address = secure(config(authority.sign(&params(US)), false, &["h2", "http/1.1"]), serve).await;
@@ -172,7 +173,7 @@ async fn http_2_is_spoken_where_it_is_agreed_on() {
     let exchange = &exchanged.exchanges[0];
     assert_eq!(exchange.tls.as_ref().unwrap().alpn.as_deref(), Some("h2"));
     assert_eq!(phases(exchange), [Phase::Connect, Phase::Tls, Phase::Send, Phase::Wait, Phase::Receive]);
-    assert_eq!(end.recv().await, Some(true), "the agent takes leave");
+    assert_eq!(end.recv().await, Some(Ok(0)), "the agent takes leave");
     let limited = ask(Request { max_body: 1000, ..request }).await;
     assert!(matches!(limited.answer, Err(NetError::BodyLimit(1000))), "{:?}", limited.answer);
 }
