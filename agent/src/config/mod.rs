@@ -25,9 +25,6 @@ mod substitute;
 mod tree;
 mod yaml;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
