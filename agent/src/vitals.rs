@@ -3,7 +3,6 @@
 //! Kept apart from what is said about targets. Plain atomics, so that counting never waits.
 
 use std::collections::BTreeMap;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 

@@ -94,8 +94,8 @@ impl Collector {
 
 /// `$OTELCOL_BIN`, or what `tests/install` built.
 pub fn binary() -> PathBuf {
-    let path = std::env::var_os("OTELCOL_BIN")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e/otelcol"), PathBuf::from);
+    let path =
+        std::env::var_os("OTELCOL_BIN").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e/otelcol"), PathBuf::from);
     assert!(path.is_file(), "{} is not there; tests/install builds it, or OTELCOL_BIN names another", path.display());
     path
 }
@@ -108,10 +108,8 @@ fn free_ports<const N: usize>() -> [u16; N] {
 
 /// One file per signal, of length-prefixed messages. Its own metrics are off: they would take a fixed port.
 fn configuration(folder: &Path, http: u16, grpc: u16, prometheus: u16) -> String {
-    let files: String = SIGNALS
-        .iter()
-        .map(|signal| format!("  file/{signal}: {{path: {}, format: proto}}\n", folder.join(signal).display()))
-        .collect();
+    let files: String =
+        SIGNALS.iter().map(|signal| format!("  file/{signal}: {{path: {}, format: proto}}\n", folder.join(signal).display())).collect();
     format!(
         "receivers:\n  otlp:\n    protocols:\n      http: {{endpoint: \"127.0.0.1:{http}\"}}\n      grpc: {{endpoint: \"127.0.0.1:{grpc}\"}}\n\
          exporters:\n{files}  prometheus: {{endpoint: \"127.0.0.1:{prometheus}\"}}\n\

@@ -60,11 +60,7 @@ fn sample(line: &str) -> Option<Sample> {
         Some((key.to_owned(), value.trim_end_matches('"').to_owned()))
     });
     let value = value.split_whitespace().next()?;
-    Some(Sample {
-        name: name.to_owned(),
-        labels: labels.collect::<Option<_>>()?,
-        value: value.replace("+Inf", "inf").parse().ok()?,
-    })
+    Some(Sample { name: name.to_owned(), labels: labels.collect::<Option<_>>()?, value: value.replace("+Inf", "inf").parse().ok()? })
 }
 
 #[cfg(test)]

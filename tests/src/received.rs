@@ -201,9 +201,7 @@ fn points(metric: &Metric) -> Vec<Point> {
         time,
         value,
     };
-    let number = |cumulative: bool, point: &NumberDataPoint| {
-        make(cumulative, &point.attributes, point.time_unix_nano, value(point.value))
-    };
+    let number = |cumulative: bool, point: &NumberDataPoint| make(cumulative, &point.attributes, point.time_unix_nano, value(point.value));
     match &metric.data {
         Some(metric::Data::Gauge(gauge)) => gauge.data_points.iter().map(|point| number(false, point)).collect(),
         Some(metric::Data::Sum(sum)) => sum.data_points.iter().map(|point| number(sum.is_monotonic, point)).collect(),

@@ -83,9 +83,7 @@ async fn two_hundred_targets_get_the_right_verdict_in_the_time_of_the_slowest() 
         };
         targets.push((format!("{}-{index}", kind.name), target, kind));
     }
-    let checks = targets.iter().map(|(name, target, kind)| {
-        json!({"name": name, "target": target.url(), "with": {"expect": kind.expect}})
-    });
+    let checks = targets.iter().map(|(name, target, kind)| json!({"name": name, "target": target.url(), "with": {"expect": kind.expect}}));
     let all = home.check_file(&config(checks.collect())).await;
 
     let services = all.services();

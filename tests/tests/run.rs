@@ -61,10 +61,8 @@ async fn overload_is_skipped_and_counted() {
     config["agent"] = json!({"concurrency": 2});
     let agent = Agent::start(&home, &config).await;
     // Twenty runs a second are planned, five can be done.
-    eventually("runs are skipped", async || {
-        (agent.metrics().await.sum("vedette_scheduler_runs_missed_total", &[]) >= 60.0).then_some(())
-    })
-    .await;
+    eventually("runs are skipped", async || (agent.metrics().await.sum("vedette_scheduler_runs_missed_total", &[]) >= 60.0).then_some(()))
+        .await;
 
     let metrics = agent.metrics().await;
     let sum = |name: &str| metrics.sum(name, &[]);
@@ -174,9 +172,9 @@ async fn plugins_that_misbehave_end_as_errors_of_their_own_and_fifty_neighbours_
     let source = home.write("hostile.wasm", HOSTILE);
     let neighbours: Vec<_> = (0..50).map(|index| format!("n{index}")).collect();
     let good = neighbours.iter().map(|name| json!({"name": name, "target": target.at(&format!("/{name}"))}));
-    let bad = MISDEEDS.iter().map(|(deed, _)| {
-        json!({"name": deed, "plugin": "hostile", "target": target.url(), "with": {"do": deed}, "every": "2s"})
-    });
+    let bad = MISDEEDS
+        .iter()
+        .map(|(deed, _)| json!({"name": deed, "plugin": "hostile", "target": target.url(), "with": {"do": deed}, "every": "2s"}));
     let mut config = exporting(quick(good.chain(bad).collect()), &receiver);
     config["plugins"] = json!({"hostile": {"source": source}});
     let agent = Agent::start(&home, &config).await;
@@ -200,7 +198,11 @@ async fn plugins_that_misbehave_end_as_errors_of_their_own_and_fifty_neighbours_
     assert!(most - least <= 2, "each was asked as often as the others: {asked:?}");
     for name in &neighbours {
         let of = [("synthetic.check.name", name.as_str())];
-        assert_eq!(received.total("synthetic.check.runs", &of), received.total("synthetic.check.duration", &of), "{name}: nothing is skipped");
+        assert_eq!(
+            received.total("synthetic.check.runs", &of),
+            received.total("synthetic.check.duration", &of),
+            "{name}: nothing is skipped"
+        );
         for run in received.runs(name) {
             assert_eq!(run.attributes["synthetic.check.result"], "success", "{run:#?}");
             // Later than that and the next run would be due: the grid is lost.

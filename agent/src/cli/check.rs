@@ -36,7 +36,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DURATION", value_parser = super::duration, allow_hyphen_values = true)]
     timeout: Option<Duration>,
     /// Further attempts on transient errors [default: the configuration's, 1].
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(..=config::MOST_RETRIES), allow_hyphen_values = true)]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(..=i64::from(config::MOST_RETRIES)), allow_hyphen_values = true)]
     retries: Option<u32>,
     /// Where the last successes are kept, `off` for nowhere [default: the configuration's, the XDG state directory].
     #[arg(long, value_name = "DIR")]

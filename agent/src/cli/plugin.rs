@@ -34,11 +34,10 @@ pub(super) enum Command {
 pub(super) async fn plugin(command: Command) -> anyhow::Result<u8> {
     super::logging::quiet();
     let (Command::List { config } | Command::Inspect { config, .. }) = &command;
-    let document = config.as_deref().map(config::read);
-    let state_dir = document.as_ref().map_or_else(config::default_state_dir, |document| document.agent().state_dir);
-    let catalogue = Catalogue::open(1, &Store::open(state_dir.as_deref()), &Arc::new(Vitals::default()))?;
+    let document = config.as_deref().map_or_else(|| config::for_urls(&[]), config::read);
+    let catalogue = Catalogue::open(1, &Store::open(document.agent().state_dir.as_deref()), &Arc::new(Vitals::default()))?;
     let declared: Vec<(String, PathBuf)> =
-        document.iter().flat_map(config::Document::plugins).filter_map(|wanted| Some((wanted.name, wanted.source?))).collect();
+        document.plugins().into_iter().filter_map(|wanted| Some((wanted.name, wanted.source?))).collect();
     match command {
         Command::List { .. } => list(&catalogue, &declared).await,
         Command::Inspect { plugin, .. } => inspect(&catalogue, &declared, &plugin).await,

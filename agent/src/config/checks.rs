@@ -11,12 +11,15 @@ use super::judge::Plugins;
 use super::kind;
 use super::mistake::{Found, Mistake, Place, Source, quoted};
 use super::model::{CheckConfig, SloConfig, SummaryConfig, TargetConfig};
-use super::quantity::show_duration;
+use super::quantity::{show_duration, show_size};
 use super::sections::Secrets;
 use super::settings::Judged;
 use super::tree::{Node, Value};
 use super::{PluginSchema, Purpose};
 use crate::outcome::Label;
+
+/// The longest that the settings of all checks may be together, in bytes.
+pub(super) const LONGEST_SETTINGS: usize = 64 << 20;
 
 /// What checks are judged with.
 pub(super) struct Room<'a, 'b> {
@@ -28,6 +31,8 @@ pub(super) struct Room<'a, 'b> {
     pub(super) plugins: &'b mut Plugins<'a>,
     /// What the configuration is for.
     pub(super) purpose: Purpose,
+    /// How long all settings together may still be, in bytes: what defaults of a plugin's schema add is bounded too.
+    pub(super) left: usize,
     /// Mistakes.
     pub(super) found: &'b mut Found,
 }
@@ -168,7 +173,14 @@ fn settings<'a>(node: &Node, plugin: &str, schema: Option<&'a PluginSchema>, pla
     let with = node.get("with").filter(|with| !with.has_wrong())?;
     let named = node.get("plugin").map_or(place, |plugin| plugin.place.or(place));
     let settings = room.plugins.settings(plugin, schema?, named, room.found)?;
-    settings.judge(with, place, room.sources, room.secrets, room.found)
+    let judged = settings.judge(with, place, room.sources, room.secrets, room.found)?;
+    room.left = room.left.saturating_sub(judged.settings.len());
+    if room.left == 0 {
+        let message = format!("the settings of all checks together are longer than {}", show_size(LONGEST_SETTINGS as u64));
+        room.found.add(Mistake::new(named, message));
+        return None;
+    }
+    Some(judged)
 }
 
 fn summary(node: &Node, place: Place, room: &mut Room<'_, '_>) -> Option<(SummaryConfig, Json)> {

@@ -1,14 +1,17 @@
 //! The form of the document: every key is known, every value of its kind, and what is not said has its default.
 
+use std::rc::Rc;
+
 use super::keys::{Key, ROOT, Section, Unsaid};
 use super::kind::{Kind, Wrong};
 use super::mistake::{Found, Mistake, Place, Source, nearest, quoted};
+use super::parse::Allowance;
 use super::scalar;
 use super::tree::{Entry, Node, Value};
 
 /// The document with everything in it, in the order of the table. What is wrong is told and stands there as wrong.
 pub(super) fn fill(root: Node, sources: &[Source], found: &mut Found) -> Node {
-    let mut form = Form { sources, found, defaults: None };
+    let mut form = Form { sources, found, defaults: None, allowance: Allowance::default() };
     form.section("the configuration", root, &ROOT, None)
 }
 
@@ -16,7 +19,9 @@ struct Form<'a> {
     sources: &'a [Source],
     found: &'a mut Found,
     /// `defaults:`, once it has been filled.
-    defaults: Option<Node>,
+    defaults: Option<Rc<Node>>,
+    /// What checks may still inherit of them: each has its own copy.
+    allowance: Allowance,
 }
 
 impl Form<'_> {
@@ -43,19 +48,27 @@ impl Form<'_> {
         let wrong = node.wrong();
         let Some((place, entries)) = self.entries(name, node, "a mapping") else { return wrong };
         let mut said: Vec<Option<Entry>> = section.keys.iter().map(|_| None).collect();
+        let mut slips: Vec<&str> = Vec::new();
         for entry in entries {
             match section.keys.iter().position(|key| key.name == entry.key) {
                 Some(at) => said[at] = Some(entry),
                 None if self.found.is_full() => self.found.add(Mistake::new(entry.place, "")),
                 None => {
-                    let hint = nearest(&entry.key, section.keys.iter().map(|key| key.name))
-                        .unwrap_or_else(|| format!("known here are {}", names(section)));
+                    let near = nearest(&entry.key, section.keys.iter().map(|key| key.name));
+                    let hint = near.map_or_else(|| format!("known here are {}", names(section)), |near| format!("did you mean `{near}`?"));
+                    slips.extend(near);
                     self.found.add(Mistake::new(entry.place, format!("unknown key {}", quoted(&entry.key))).hint(Some(hint)));
                 }
             }
         }
+        // What was meant by a slip is not missing: one mistake, not two.
+        for (key, entry) in section.keys.iter().zip(&mut said) {
+            if entry.is_none() && slips.contains(&key.name) {
+                *entry = Some(Entry::implied(key.name, Node::implied(Value::Wrong)));
+            }
+        }
         let defaults = if section.inherits { self.defaults.clone() } else { None };
-        let inherited = defaults.as_ref().or(inherited);
+        let inherited = defaults.as_deref().or(inherited);
         let other_plugin = said
             .iter()
             .flatten()
@@ -66,7 +79,7 @@ impl Form<'_> {
             let inherited = inherited.filter(|_| !(other_plugin && matches!(key.kind, Kind::Settings))).and_then(|from| from.get(key.name));
             if let Some(entry) = self.key(place, name, key, entry, inherited) {
                 if key.name == "defaults" {
-                    self.defaults = Some(entry.node.clone());
+                    self.defaults = Some(Rc::new(entry.node.clone()));
                 }
                 filled.push(entry);
             }
@@ -81,7 +94,7 @@ impl Form<'_> {
             return Some(Entry { key: name, place, node });
         }
         if let Some(node) = inherited {
-            return Some(Entry::implied(key.name, node.clone()));
+            return Some(Entry::implied(key.name, self.inherit(node)));
         }
         let value = match &key.unsaid {
             Unsaid::Nothing => return None,
@@ -100,6 +113,16 @@ impl Form<'_> {
             Unsaid::Machine(say) => Value::Text(say()),
         };
         Some(Entry::implied(key.name, Node::implied(value)))
+    }
+
+    /// Long defaults and many checks are more than memory holds.
+    fn inherit(&mut self, node: &Node) -> Node {
+        let (nodes, bytes, _) = node.extent();
+        if self.allowance.take(nodes, bytes).is_some() {
+            return node.clone();
+        }
+        self.found.add(Mistake::new(node.place, "too long for so many checks to inherit"));
+        node.wrong()
     }
 
     fn value(&mut self, name: &str, node: Node, kind: &'static Kind, inherited: Option<&Node>) -> Node {

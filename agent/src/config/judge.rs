@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::checks::{self, Checked};
-use super::mistake::{Found, Mistake, Place, Source, nearest, quoted};
+use super::mistake::{Found, Mistake, Place, Source, meant, quoted};
 use super::model::Config;
 use super::sections::{self, Secrets};
 use super::settings::Settings;
@@ -35,7 +35,7 @@ pub(super) fn judge(tree: &Node, sources: &[Source], schemas: &Schemas, purpose:
         plugins: sections::plugins(tree, schemas, found),
         checks: Vec::new(),
     };
-    let mut room = checks::Room { sources, secrets: &secrets, plugins: &mut plugins, purpose, found };
+    let mut room = checks::Room { sources, secrets: &secrets, plugins: &mut plugins, purpose, left: checks::LONGEST_SETTINGS, found };
     let checked = checks::checks(tree, &mut room);
     if !found.is_empty() {
         return None;
@@ -92,7 +92,7 @@ impl<'a> Plugins<'a> {
         let own = declared.iter().any(|entry| entry.key == name);
         if !own && !BUILTIN.contains(&name) {
             let known = declared.iter().map(|entry| entry.key.as_str()).chain(BUILTIN.iter().copied());
-            let hint = nearest(name, known).unwrap_or_else(|| "name it under `plugins:`, with its `source`".to_owned());
+            let hint = meant(name, known).unwrap_or_else(|| "name it under `plugins:`, with its `source`".to_owned());
             found.add(
                 Mistake::new(place, format!("no plugin {} stands under `plugins:`, and none is built in", quoted(name))).hint(Some(hint)),
             );

@@ -127,7 +127,10 @@ static LIMITS: Section = section(&[
 
 const EVERY: Key = key("every", Duration, Is("30s"), "Between two runs.");
 const TIMEOUT: Key = key("timeout", Duration, Is("2s"), "Of one attempt.");
-const RETRIES: Key = key("retries", Whole(0, 100), Is("1"), "Further attempts after a transient failure.");
+/// Further attempts that a check may have, at most.
+pub const MOST_RETRIES: u32 = 100;
+
+const RETRIES: Key = key("retries", Whole(0, MOST_RETRIES), Is("1"), "Further attempts after a transient failure.");
 const PROPAGATE: Key = key("propagate_trace", Flag, Is("true"), "Whether targets get `traceparent`.");
 const SUMMARISE: Key = key("summary", Sub(&SUMMARY), Empty, "How results become a state.");
 

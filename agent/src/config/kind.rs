@@ -185,7 +185,7 @@ impl Kind {
             Self::Url => "a url that begins with `http://` or `https://`",
             Self::Origin => "scheme, host and port only, such as `https://shop.example.com`",
             Self::Host => "a host, or a host and a port, such as `shop.example.com:443`",
-            Self::LabelName => "letters, digits, `_`, `.` and `-`",
+            Self::LabelName => "a name of letters, digits, `_`, `.` and `-`",
             Self::HeaderName => "the name of a header field",
             Self::List(_) => "a list",
             Self::Settings | Self::Map(..) | Self::Sub(_) => "a mapping",
@@ -242,7 +242,8 @@ fn is_file(path: &str) -> Result<(), Wrong> {
 pub(super) fn percent(text: &str) -> Option<f64> {
     let number = text.trim().strip_suffix('%')?.trim_end();
     let plain = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
-    let share = plain.then(|| number.parse::<f64>().ok())?? / 100.0;
+    // Moving the point is exact where dividing is not: 99.9% is 0.999.
+    let share = plain.then(|| format!("{number}e-2").parse::<f64>().ok())??;
     (share > 0.0 && share < 1.0).then_some(share)
 }
 

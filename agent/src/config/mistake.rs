@@ -226,7 +226,7 @@ pub(super) fn quoted(text: &str) -> String {
 }
 
 /// The known word that is meant, if one is near enough.
-pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // A word of hundreds of letters is no slip of the finger, and comparing it would cost its square.
     if word.len() > 64 {
         return None;
@@ -234,5 +234,60 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     let bound = (word.chars().count() / 3).max(1);
     let near = known.into_iter().map(|known| (strsim::osa_distance(&word.to_lowercase(), known), known));
     let (_, best) = near.filter(|(distance, _)| *distance <= bound).min()?;
-    Some(format!("did you mean `{best}`?"))
+    Some(best)
+}
+
+/// The hint that asks for it.
+pub(super) fn meant(word: &str, known: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
+    let known: Vec<_> = known.into_iter().collect();
+    nearest(word, known.iter().map(AsRef::as_ref)).map(|best| format!("did you mean `{best}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The mistake at a word of a text, as it is told.
+    fn told(text: &str, word: &str) -> String {
+        let at = text.find(word).unwrap();
+        let before = text[..at].rsplit('\n').next().unwrap();
+        let line = text[..at].matches('\n').count() + 1;
+        let place = Place::new(0, line, before.chars().count() + 1, at, word.chars().count());
+        let mut found = Found::default();
+        found.add(Mistake::new(place, "wrong"));
+        found.render(&[Source::new(Path::new("a.yaml"), text.to_owned())]).to_string()
+    }
+
+    #[test]
+    fn the_caret_stands_below_the_word() {
+        assert_eq!(told("a: 1\r\nbé:\tword\r\n", "word"), "a.yaml:2:5: wrong\n  |\n2 | bé: word\n  |     ^^^^");
+        assert_eq!(told("word", "word"), "a.yaml:1:1: wrong\n  |\n1 | word\n  | ^^^^");
+    }
+
+    #[test]
+    fn a_mask_shifts_the_caret() {
+        assert_eq!(told("[http://u:p@h, word]", "word"), "a.yaml:1:16: wrong\n  |\n1 | [http://***@h, word]\n  |                ^^^^");
+    }
+
+    #[test]
+    fn of_a_long_line_a_stretch_is_shown() {
+        let told = told(&format!("{}word{}", "é".repeat(1_000_000), "é".repeat(1_000_000)), "word");
+        assert!(told.len() < 500 && told.contains("…é") && told.ends_with(&format!("{}^^^^", " ".repeat(51))), "{told}");
+    }
+
+    #[test]
+    fn a_value_is_quoted_on_one_line_of_bounded_length() {
+        assert_eq!(quoted("a\u{1b}\nb"), "`a  b`");
+        assert_eq!(quoted(&"x".repeat(100)).chars().count(), 83);
+    }
+
+    #[test]
+    fn the_nearest_word_is_meant_if_it_is_near() {
+        let known = ["every", "timeout", "retries", "with"];
+        assert_eq!(nearest("tiemout", known), Some("timeout"));
+        assert_eq!(nearest("Every", known), Some("every"));
+        assert_eq!(nearest("retires", known), Some("retries"));
+        assert_eq!(nearest("flux_capacitor", known), None);
+        assert_eq!(nearest(&"x".repeat(100_000), known), None);
+    }
 }

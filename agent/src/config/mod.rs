@@ -25,9 +25,6 @@ mod substitute;
 mod tree;
 mod yaml;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -36,6 +33,7 @@ use tree::{Node, Value};
 
 pub use address::masked;
 pub use budget::{budget, longest_pause};
+pub use keys::MOST_RETRIES;
 pub use locate::find;
 pub use mistake::Mistakes;
 pub use model::*;

@@ -15,7 +15,7 @@ const DEEPEST: usize = 64;
 /// The longest scalar, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// What the files of one configuration may still hold.
+/// What the files of one configuration may still hold, and what checks may still inherit.
 #[derive(Debug)]
 pub(super) struct Allowance {
     nodes: usize,
@@ -24,12 +24,13 @@ pub(super) struct Allowance {
 
 impl Default for Allowance {
     fn default() -> Self {
-        Self { nodes: 1_000_000, bytes: 64 << 20 }
+        Self { nodes: 500_000, bytes: 32 << 20 }
     }
 }
 
 impl Allowance {
-    fn take(&mut self, nodes: usize, bytes: usize) -> Option<()> {
+    /// Takes some of it, if there is as much.
+    pub(super) fn take(&mut self, nodes: usize, bytes: usize) -> Option<()> {
         self.nodes = self.nodes.checked_sub(nodes)?;
         self.bytes = self.bytes.checked_sub(bytes)?;
         Some(())
@@ -170,7 +171,7 @@ impl Builder<'_> {
             self.found.add(Mistake::new(place, "an alias within its own anchor"));
             return self.put(Node { place, value: Value::Wrong }, 0);
         };
-        let (nodes, bytes, height) = extent(node);
+        let (nodes, bytes, height) = node.extent();
         if self.open.len() + height > DEEPEST {
             return Err(too_deep(place));
         }
@@ -182,7 +183,7 @@ impl Builder<'_> {
     /// Puts a node that has ended where it belongs.
     fn put(&mut self, node: Node, anchor: usize) -> Result<(), Mistake> {
         if anchor > 0 {
-            let (nodes, bytes, _) = extent(&node);
+            let (nodes, bytes, _) = node.extent();
             self.spend(node.place, nodes, bytes)?;
             self.anchors.insert(anchor, node.clone());
         }
@@ -254,27 +255,10 @@ fn key(node: Node, entries: &[Entry], keys: &mut HashSet<String>, found: &mut Fo
     if keys.insert(name.clone()) {
         return Key { name: Some(name), place };
     }
-    if !found.is_full() {
-        let first = entries.iter().find(|entry| entry.key == name).map_or(Place::NOWHERE, |entry| entry.place);
-        found.add(Mistake::new(place, format!("the key {} stands here a second time", quoted(&name))).also("the first is here", first));
-    }
+    let first = if found.is_full() { None } else { entries.iter().find(|entry| entry.key == name) };
+    let first = first.map_or(Place::NOWHERE, |entry| entry.place);
+    found.add(Mistake::new(place, format!("the key {} stands here a second time", quoted(&name))).also("the first is here", first));
     Key { name: None, place }
-}
-
-/// How many nodes a tree has, how many bytes its texts, and how deep it is.
-fn extent(node: &Node) -> (usize, usize, usize) {
-    let below = |children: &mut dyn Iterator<Item = (usize, &Node)>| {
-        children.fold((1, 0, 1), |(nodes, bytes, height), (key, child)| {
-            let (more, longer, higher) = extent(child);
-            (nodes + more, bytes + key + longer, height.max(higher + 1))
-        })
-    };
-    match &node.value {
-        Value::List(items) => below(&mut items.iter().map(|item| (0, item))),
-        Value::Map(entries) => below(&mut entries.iter().map(|entry| (entry.key.len(), &entry.node))),
-        Value::Text(text) => (1, text.len(), 0),
-        _ => (1, 0, 0),
-    }
 }
 
 #[cfg(test)]

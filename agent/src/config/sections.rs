@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::BUILTIN;
 use super::kind;
 use super::locate;
-use super::mistake::{Found, Mistake, Place, nearest, quoted};
+use super::mistake::{Found, Mistake, Place, meant, quoted};
 use super::model::{
     AgentConfig, Auth, Compression, LimitsConfig, LogConfig, OtlpConfig, OtlpProtocol, PluginConfig, SecretConfig, SecretSource, Text,
 };
@@ -110,7 +110,7 @@ impl<'a> Secrets<'a> {
         let Some(name) = node.as_text() else { return true };
         let known = self.0.contains(&name);
         if !known {
-            let hint = nearest(name, self.0.iter().copied()).unwrap_or_else(|| "name it there, with `file:` or `env:`".to_owned());
+            let hint = meant(name, self.0.iter().copied()).unwrap_or_else(|| "name it there, with `file:` or `env:`".to_owned());
             found.add(Mistake::new(node.place, format!("no secret {} stands under `secrets:`", quoted(name))).hint(Some(hint)));
         }
         known

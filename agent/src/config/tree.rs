@@ -169,6 +169,22 @@ impl Node {
         }
     }
 
+    /// How many nodes it has, how many bytes its texts, and how deep it is.
+    pub(super) fn extent(&self) -> (usize, usize, usize) {
+        let below = |children: &mut dyn Iterator<Item = (usize, &Self)>| {
+            children.fold((1, 0, 1), |(nodes, bytes, height), (key, child)| {
+                let (more, longer, higher) = child.extent();
+                (nodes + more, bytes + key + longer, height.max(higher + 1))
+            })
+        };
+        match &self.value {
+            Value::List(items) => below(&mut items.iter().map(|item| (0, item))),
+            Value::Map(entries) => below(&mut entries.iter().map(|entry| (entry.key.len(), &entry.node))),
+            Value::Text(text) => (1, text.len(), 0),
+            _ => (1, 0, 0),
+        }
+    }
+
     /// Whether two values are the same, wherever they stand; mappings without order.
     pub(super) fn same(&self, other: &Self) -> bool {
         self.to_json() == other.to_json()

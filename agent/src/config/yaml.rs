@@ -123,12 +123,10 @@ fn is_plain(text: &str) -> bool {
         && !TAKEN.contains(&text.to_lowercase().as_str())
 }
 
-/// `30s`, `99.9%`
+/// `30s`, `64MiB`, `99.9%`
 fn quantity_like(text: &str) -> bool {
     let unit = text.trim_start_matches(|char: char| char.is_ascii_digit() || char == '.');
-    unit.len() < text.len()
-        && (1..=3).contains(&unit.len())
-        && unit.chars().all(|char| char.is_ascii_lowercase() && char != 'e' || char == '%')
+    unit.len() < text.len() && (1..=3).contains(&unit.len()) && unit.chars().all(|char| char.is_ascii_alphabetic() || char == '%')
 }
 
 /// One with nothing that means something in YAML.

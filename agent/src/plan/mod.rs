@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::{CheckConfig, Config, SloConfig, TargetConfig};
+use crate::config::{self, CheckConfig, Config, SloConfig, TargetConfig};
 use crate::outcome::{Identity, Label};
 use crate::plugin::{Grants, Limits, Plugin, PluginError};
 
@@ -128,13 +128,13 @@ pub async fn build(config: &Config, catalogue: &Catalogue, secrets: &Secrets) ->
     Ok(Plan { probes })
 }
 
-fn identity(config: &Config, check: &CheckConfig, target: &TargetConfig, plugin: &Plugin) -> Identity {
+fn identity(settings: &Config, check: &CheckConfig, target: &TargetConfig, plugin: &Plugin) -> Identity {
     Identity {
         check: check.name.clone(),
         target: target.name.clone(),
         service: if check.several { format!("{}/{}", check.name, target.name) } else { check.name.clone() },
-        address: masked(&target.address),
-        location: config.agent.location.clone(),
+        address: config::masked(&target.address),
+        location: settings.agent.location.clone(),
         labels: merged(&check.labels, &target.labels),
         plugin: check.plugin.clone(),
         plugin_version: plugin.manifest().version.clone(),
@@ -152,29 +152,12 @@ fn merged(check: &[Label], target: &[Label]) -> Vec<Label> {
     labels
 }
 
-/// An address as it is shown: its user information masked, otherwise as the operator wrote it.
-fn masked(address: &str) -> String {
-    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://***@{host}{}", &rest[end..]),
-        None => address.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn label(name: &str, value: &str) -> Label {
         Label { name: name.into(), value: value.into() }
-    }
-
-    #[test]
-    fn user_information_is_masked_and_nothing_else() {
-        assert_eq!(masked("http://user:pa@ss@host:1/x?a=b@c"), "http://***@host:1/x?a=b@c");
-        assert_eq!(masked("http://host/@x"), "http://host/@x");
-        assert_eq!(masked("host:25"), "host:25");
     }
 
     #[test]

@@ -16,11 +16,11 @@ use super::board::{Board, Probe, rank};
 use super::history::{Brief, Change};
 use super::routes::{Shared, missing};
 use crate::clock::Timestamp;
-use crate::outcome::{State as ProbeState, TraceId};
+use crate::outcome::{ErrorType, State as ProbeState, TraceId};
 
 /// `GET /api/v1/checks`
 #[derive(Serialize)]
-struct Checks {
+struct AllChecks {
     version: u32,
     now: String,
     location: String,
@@ -162,7 +162,7 @@ impl RunTold {
             trace_id: brief.trace_id.to_string(),
             ended: brief.at.to_string(),
             result: brief.result.word(),
-            error_type: brief.error_type.map(|error| error.word()),
+            error_type: brief.error_type.map(ErrorType::word),
             reason: brief.reason.as_deref().map(str::to_owned),
             attempts: brief.attempts,
             runs: brief.runs,
@@ -255,7 +255,7 @@ pub(super) async fn checks(State(site): Shared) -> Json<impl Serialize> {
         })
     };
     let counts = board.counts();
-    Json(Checks {
+    Json(AllChecks {
         version: 1,
         now: Timestamp::now().to_string(),
         location: board.location().to_owned(),

@@ -199,7 +199,7 @@ impl History {
             };
             Some((length, measurement.value * factor, word))
         });
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         windowed.min_by_key(|(length, ..)| length.abs_diff(hour)).map(|(_, value, word)| (value, word))
     }
 }

@@ -250,8 +250,11 @@ pub(super) fn info(fate: &Fate) -> ProbeInfo {
 
 /// Repeats itself: a number from 0 to 1 for each place.
 fn noise(place: usize) -> f64 {
-    let mixed = (place as u64 + 11).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    ((mixed >> 40) % 1000) as f64 / 1000.0
+    let mut mixed = (place as u64 + 11).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let even = ((mixed ^ (mixed >> 27)) % 1000) as f64 / 1000.0;
+    // Most are small, a few are large, as with latencies.
+    even * even * even
 }
 
 /// A run of a probe that ended `ago` before now.
@@ -271,8 +274,8 @@ pub(super) fn outcome(info: &ProbeInfo, fate: &Fate, kind: char, place: usize, a
         _ => (RunResult::Unknown, Some(ErrorType::AgentNetwork), "the agent's own network is sick".to_owned()),
     };
     let latency =
-        Duration::from_secs_f64(fate.latency.max(1.0) / 1000.0 * (0.8 + noise(place) * 0.5 + if kind == 'w' { 0.9 } else { 0.0 }));
-    let anchor = Anchor::now().back(ago);
+        Duration::from_secs_f64(fate.latency.max(1.0) / 1000.0 * (0.85 + noise(place) * 1.1 + if kind == 'w' { 0.9 } else { 0.0 }));
+    let anchor = Anchor::now().back(ago + if kind == 't' { Duration::from_secs(5) } else { latency });
     let base = anchor.instant();
     let skipped = result == RunResult::Skipped;
     let attempts = if skipped { Vec::new() } else { attempts(info, fate, kind, base, latency, error_type, &message) };
@@ -430,7 +433,7 @@ pub(super) fn summary(fate: &Fate) -> Summary {
     let sli = |(_, seconds, factor): (&str, u64, u64)| Sli {
         name: "availability".to_owned(),
         window: Duration::from_secs(seconds),
-        good: valid * factor - if factor > 1 { bad } else { bad.min(3) },
+        good: valid * factor - if bad == valid { valid * factor } else { bad },
         valid: valid * factor,
     };
     Summary {

@@ -149,12 +149,11 @@ async fn hostile_messages_are_shown_as_text() {
         let page = served.get(path).await.body;
         assert!(page.contains("503, expected 2xx: &#60;script src=http://evil.example"), "{path}");
         assert!(!page.contains("<img") && !page.contains("<script src=http"), "{path}");
-        assert!(!page.contains(" style=") && !page.contains("<style") && !page.contains(" onerror") || !page.contains("<img"), "{path}");
+        assert!(!page.contains(" style=") && !page.contains("<style"), "{path}");
         for (at, _) in page.match_indices("<script") {
             assert!(page[at..].starts_with("<script src=\"/assets/page."), "{path}");
         }
     }
-    assert!(!served.get("/").await.body.contains(" style="));
     let answer = served.get(&format!("/api/v1/outcomes/{run}")).await;
     assert_eq!(answer.header("content-type"), Some("application/json"));
     assert_eq!(answer.json()["message"], HOSTILE);
@@ -259,7 +258,7 @@ async fn the_api_has_every_check_and_its_runs() {
 async fn failures_in_full_outlive_successes() {
     let (info, fate) = (sample::info(&FATES[0]), &FATES[0]);
     let board = Board::new("here", vec![info.clone()]);
-    let failed = sample::record(&info, fate, 'f', 0, Duration::from_secs(60));
+    let failed = sample::record(&info, fate, 'f', 0, Duration::from_mins(1));
     board.record(&failed);
     for place in 0..500 {
         board.record(&sample::record(&info, fate, '.', place, Duration::from_secs(1)));
@@ -381,7 +380,6 @@ fn events_since(since: &str) -> String {
 #[tokio::test]
 async fn an_open_page_is_told_what_changed_and_no_more() {
     let served = served(Access::Open).await;
-    // The teller's start has seen the board before it changes.
     let page = served.get("/").await.body;
     let since = page.split("data-since=\"").nth(1).unwrap().split('"').next().unwrap();
     let mut stream = served.send(&events_since(since)).await;

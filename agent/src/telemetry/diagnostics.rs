@@ -83,3 +83,32 @@ impl SpanExporter for Exporter {
         self.resource = resource.into();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::super::fake::{Fake, until};
+    use super::super::sample;
+    use super::*;
+
+    #[tokio::test]
+    async fn spans_of_our_own_code_leave_under_a_service_name_of_their_own() {
+        let fake = Fake::start([]).await;
+        let file = OtlpConfig { endpoint: Some(fake.url.clone()), ..OtlpConfig::default() };
+        let layer = layer(Some(&file), &BTreeMap::new(), "an-id").unwrap().unwrap();
+        let subscriber = tracing_subscriber::registry().with(layer);
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::info_span!("ours").in_scope(|| ());
+            tracing::info_span!(target: "hyper", "theirs").in_scope(|| ());
+        });
+        until(|| !fake.attempts().is_empty()).await;
+        let attempt = &fake.attempts()[0];
+        assert_eq!(attempt.names(), "ours");
+        let request = ExportTraceServiceRequest::decode(attempt.plain.as_slice()).unwrap();
+        let resource = request.resource_spans[0].resource.clone().unwrap();
+        let name = resource.attributes.iter().find(|pair| pair.key == "service.name").map(sample::shown);
+        assert_eq!(name.as_deref(), Some("vedette-agent"));
+    }
+}

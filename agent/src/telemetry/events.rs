@@ -143,13 +143,13 @@ mod tests {
         record.attributes.iter().find(|pair| pair.key == key).map(sample::shown)
     }
 
-    fn change(from: State, to: State) -> Option<StateChange> {
-        Some(StateChange { from, to, consecutive: 2 })
+    fn change(from: State, to: State) -> StateChange {
+        StateChange { from, to, consecutive: 2 }
     }
 
     #[test]
     fn a_state_change_says_from_what_to_what_and_why() {
-        let record = Record { change: change(State::Up, State::Down), ..sample::record(sample::failure()) };
+        let record = Record { change: Some(change(State::Up, State::Down)), ..sample::record(sample::failure()) };
         let events = events(&record, None);
         let told = events.last().unwrap();
         assert_eq!(told.event_name, "synthetic.check.state_changed");
@@ -163,14 +163,14 @@ mod tests {
 
     #[test]
     fn a_recovery_is_good_news() {
-        let record = Record { change: change(State::Down, State::Up), ..sample::record(sample::success()) };
+        let record = Record { change: Some(change(State::Down, State::Up)), ..sample::record(sample::success()) };
         assert_eq!(events(&record, None)[0].severity_text, "INFO");
     }
 
     #[test]
     fn an_event_of_a_run_without_a_trace_points_at_none() {
         for outcome in [Outcome { sampled: false, ..sample::success() }, sample::skipped(1)] {
-            let record = Record { change: change(State::Down, State::Up), ..sample::record(outcome) };
+            let record = Record { change: Some(change(State::Down, State::Up)), ..sample::record(outcome) };
             let events = events(&record, None);
             assert!(events.len() == 1 && events[0].trace_id.is_empty() && events[0].span_id.is_empty());
         }

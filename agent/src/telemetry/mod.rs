@@ -9,6 +9,8 @@
 pub mod diagnostics;
 mod encode;
 mod events;
+#[cfg(test)]
+mod fake;
 mod gather;
 mod otlp;
 mod prometheus;

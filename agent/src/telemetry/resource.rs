@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     fn of(env: &[(&str, &str)]) -> BTreeMap<String, String> {
-        let resource = resource(&Env::from_iter(env.iter().copied()), "an-id");
+        let resource = resource(&env.iter().copied().collect(), "an-id");
         let text = |value| match value {
             Some(Value::StringValue(text)) => text,
             other => panic!("{other:?}"),

@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_exported_is_every_run_but_skipped_ones_and_successes_outside_the_ratio() {
-        let with = |result, sampled| exported(&Outcome { result, sampled, ..sample::success() });
+        let with = |result, sampled| exported(&Outcome { sampled, result, ..sample::success() });
         assert!(with(RunResult::Success, true) && !with(RunResult::Success, false));
         assert!(with(RunResult::Failure, false) && with(RunResult::Error, false));
         assert!(!with(RunResult::Skipped, true));

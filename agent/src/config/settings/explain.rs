@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use super::format;
 use crate::config::kind::one_of;
-use crate::config::mistake::{Found, Mistake, Place, nearest, quoted};
+use crate::config::mistake::{Found, Mistake, Place, meant, quoted};
 use crate::config::tree::{Node, Value};
 
 /// Turns errors into mistakes.
@@ -33,7 +33,7 @@ impl<'a> Explain<'a> {
                     let known = self.part(error, 1).and_then(|part| part.get("properties")).and_then(Json::as_object);
                     let known: Vec<&str> = known.into_iter().flatten().map(|(key, _)| key.as_str()).collect();
                     let all = (!known.is_empty()).then(|| format!("known here are {}", one_of(&known)));
-                    let hint = nearest(key, known.iter().copied()).or(all);
+                    let hint = meant(key, known.iter().copied()).or(all);
                     let place = node.entry(key).map_or(place, |entry| entry.place);
                     self.found.add(Mistake::new(place, format!("unknown key {}", quoted(key))).hint(hint));
                 }
@@ -84,12 +84,9 @@ impl<'a> Explain<'a> {
 
     /// A value that is none of several alternatives. If it is plain which one is meant, what is wrong with that is told.
     fn alternatives(&mut self, error: &ValidationError<'_>, context: &[Vec<ValidationError<'static>>], node: &Node, name: &str) {
-        let other_kind = |inner: &ValidationError<'_>| {
-            let here = inner.instance_path().as_str() == error.instance_path().as_str();
-            here && matches!(inner.kind(), Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. })
-        };
-        let mut meant = context.iter().filter(|errors| !errors.iter().any(other_kind));
-        if let (Some(errors), None) = (meant.next(), meant.next()) {
+        let at = error.instance_path().as_str();
+        let mut near = context.iter().filter(|errors| !errors.iter().any(|error| is_of_another_kind(error, at)));
+        if let (Some(errors), None) = (near.next(), near.next()) {
             for error in errors {
                 self.error(error);
             }
@@ -117,23 +114,13 @@ impl<'a> Explain<'a> {
         if let Some(options) = part.get("enum").and_then(Json::as_array) {
             return one_of(&options.iter().map(plain).collect::<Vec<_>>());
         }
-        let what = match (part.get("format").and_then(Json::as_str), part.get("type").and_then(Json::as_str)) {
-            (Some("vedette-duration"), _) => "a length of time, such as `30s`",
-            (Some("vedette-size"), _) => "a size, such as `64MiB`",
-            (Some("vedette-regex"), _) => "a regular expression",
-            (Some("vedette-jsonpath"), _) => "a JSONPath, such as `$.status`",
-            (Some("vedette-secret"), _) => "the name of a secret",
-            (Some("vedette-file"), _) => "the path of a file",
-            (_, Some("string")) => "a text",
-            (_, Some("integer")) => "a whole number",
-            (_, Some("number")) => "a number",
-            (_, Some("boolean")) => "`true` or `false`",
-            (_, Some("array")) => "a list",
-            (_, Some("null")) => "nothing",
-            (_, Some("object")) => return mapping(part),
-            _ => "something else",
-        };
-        what.to_owned()
+        if let Some(parts) = part.get("anyOf").or_else(|| part.get("oneOf")).and_then(Json::as_array) {
+            return parts.iter().map(|part| self.wanted(part)).collect::<Vec<_>>().join(", or ");
+        }
+        match part.get("type") {
+            Some(Json::Array(types)) => types.iter().map(|kind| described(part, kind)).collect::<Vec<_>>().join(", or "),
+            kind => described(part, kind.unwrap_or(&Json::Null)),
+        }
     }
 
     /// What follows the name of the key, and a hint.
@@ -155,7 +142,7 @@ impl<'a> Explain<'a> {
             }
             Kind::Enum { options } => {
                 let options: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
-                let hint = if let Value::Text(text) = value { nearest(text, options.iter().map(String::as_str)) } else { None };
+                let hint = if let Value::Text(text) = value { meant(text, options.iter().map(String::as_str)) } else { None };
                 return (format!("has to be {}, not {}", one_of(&options), value.describe()), hint);
             }
             Kind::Constant { expected_value } => format!("has to be `{}`, not {}", plain(expected_value), value.describe()),
@@ -165,10 +152,11 @@ impl<'a> Explain<'a> {
             Kind::ExclusiveMinimum { limit } => format!("has to be more than {limit}, not {}", value.describe()),
             Kind::ExclusiveMaximum { limit } => format!("has to be less than {limit}, not {}", value.describe()),
             Kind::MinLength { limit: 1 } => "has to be a text, not an empty one".to_owned(),
-            Kind::MinLength { limit } => format!("has to have {limit} characters or more"),
-            Kind::MaxLength { limit } => format!("has to have {limit} characters or fewer"),
-            Kind::MinItems { limit } | Kind::MinProperties { limit } => format!("has to have {limit} entries or more"),
-            Kind::MaxItems { limit } | Kind::MaxProperties { limit } => format!("has to have {limit} entries or fewer"),
+            Kind::MinLength { limit } => format!("has to have at least {limit} characters"),
+            Kind::MaxLength { limit } => format!("has to have at most {limit} characters"),
+            Kind::MinItems { limit: 1 } | Kind::MinProperties { limit: 1 } => "has none".to_owned(),
+            Kind::MinItems { limit } | Kind::MinProperties { limit } => format!("has to have at least {limit} entries"),
+            Kind::MaxItems { limit } | Kind::MaxProperties { limit } => format!("has to have at most {limit} entries"),
             Kind::UniqueItems => "has an entry twice".to_owned(),
             Kind::Pattern { pattern } => format!("has to match `{pattern}`, not {}", value.describe()),
             Kind::FalseSchema => "is not allowed here".to_owned(),
@@ -176,6 +164,39 @@ impl<'a> Explain<'a> {
         };
         (message, about())
     }
+}
+
+/// A value of one type, as a schema wants it.
+fn described(part: &Json, kind: &Json) -> String {
+    let what = match (part.get("format").and_then(Json::as_str), kind.as_str()) {
+        (Some("vedette-duration"), Some("string") | None) => "a length of time, such as `30s`",
+        (Some("vedette-size"), Some("string") | None) => "a size, such as `64MiB`",
+        (Some("vedette-regex"), Some("string") | None) => "a regular expression",
+        (Some("vedette-jsonpath"), Some("string") | None) => "a JSONPath, such as `$.status`",
+        (Some("vedette-secret"), Some("string") | None) => "the name of a secret",
+        (Some("vedette-file"), Some("string") | None) => "the path of a file",
+        (_, Some("string")) => "a text",
+        (_, Some("integer")) => "a whole number",
+        (_, Some("number")) => "a number",
+        (_, Some("boolean")) => "`true` or `false`",
+        (_, Some("array")) => "a list",
+        (_, Some("null")) => "nothing",
+        (_, Some("object")) => return mapping(part),
+        _ => "something else",
+    };
+    what.to_owned()
+}
+
+/// Whether the value at `at` is something else altogether than what this alternative wants.
+fn is_of_another_kind(error: &ValidationError<'_>, at: &str) -> bool {
+    error.instance_path().as_str() == at
+        && match error.kind() {
+            Kind::Type { .. } | Kind::Constant { .. } | Kind::Enum { .. } => true,
+            Kind::AnyOf { context } | Kind::OneOfNotValid { context } => {
+                context.iter().all(|errors| errors.iter().any(|error| is_of_another_kind(error, at)))
+            }
+            _ => false,
+        }
 }
 
 /// Why a number is no length of time or size, where one is wanted.

@@ -45,6 +45,7 @@ fn schema() -> Json {
             "json": {"type": "object", "propertyNames": {"format": "vedette-jsonpath"}},
             "redirects": {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 10}, {"const": "none"}]},
             "pause": {"anyOf": [{"type": "string", "format": "vedette-duration"}, {"const": "off"}]},
+            "codes": {"type": ["integer", "array"], "minimum": 100, "items": {"type": ["integer", "string"], "pattern": "^[1-5]xx$"}},
             "method": {"enum": ["GET", "HEAD", "POST"]},
             "nested": {"type": "object", "default": {}, "properties": {"after": {"type": "string", "format": "vedette-duration", "default": "1s"}}}
         },
@@ -109,7 +110,9 @@ fn each_mistake_is_told_where_it_stands_and_what_to_do() {
         ("headers: {a: {secret: tokne}}", "1:23", &["no secret `tokne`", "did you mean `token`?"]),
         ("status: 99", "1:9", &["`status` has to be 100 or more, not `99`"]),
         ("status: [200, 9xx]", "1:15", &["an entry of `status` has to match `^[1-5]xx$`, not `9xx`"]),
-        ("status: []", "1:9", &["`status` has to have 1 entries or more"]),
+        ("codes: 2xx", "1:8", &["`codes` has to be a whole number, or a list, not `2xx`"]),
+        ("codes: [200, 9xx]", "1:14", &["an entry of `codes` has to match"]),
+        ("status: []", "1:9", &["`status` has none"]),
         ("body_matches: '('", "1:15", &["`body_matches`: not a regular expression: unclosed group"]),
         ("json: {status: ok}", "1:8", &["`status`: not a JSONPath"]),
         ("redirects: 11", "1:12", &["`redirects` has to be 10 or less, not `11`"]),
@@ -163,6 +166,17 @@ fn schemas_that_never_end_are_refused() {
     ] {
         assert!(Settings::new(&schema).is_err(), "{}", schema.to_string().chars().take(100).collect::<String>());
     }
+}
+
+#[test]
+fn a_schema_that_doubles_within_the_value_is_judged_by_in_bounded_time() {
+    let level = |level: usize| {
+        let below = json!({"$ref": format!("#/$defs/{}", level + 1)});
+        json!({"type": "object", "properties": {"x": below, "y": below}})
+    };
+    let mut parts: serde_json::Map<String, Json> = (0..60).map(|number| (number.to_string(), level(number))).collect();
+    parts.insert("60".to_owned(), json!({"anyOf": [{"type": "string"}, {"const": 1}]}));
+    right(&json!({"$ref": "#/$defs/0", "$defs": parts}), "{x: {x: {}, y: {}}, y: {}}");
 }
 
 #[test]

@@ -87,8 +87,10 @@ async fn a_bomb_is_stopped_at_the_limit_after_decoding() {
 
 #[tokio::test]
 async fn a_window_that_costs_more_memory_than_is_decent_is_refused() {
-    // A frame whose header asks for 2 GiB.
-    let frame = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 21 << 3, 0x01, 0x00, 0x00];
+    // One byte of content, in a frame whose header asks for a window of 8 MiB, and then of 64.
+    let frame = |window: u8| [0x28, 0xb5, 0x2f, 0xfd, 0x00, window, 0x09, 0x00, 0x00, b'x'];
+    assert_eq!(fetch(&saying(encoded_as("zstd", &frame(13 << 3))).await.url("/")).await.body, "x");
+    let frame = frame(16 << 3);
     let error = failure(&saying(encoded_as("zstd", &frame)).await.url("/")).await;
     assert_eq!(error.error_type(), ErrorType::Protocol, "{error:?}");
 }

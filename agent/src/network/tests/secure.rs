@@ -46,6 +46,17 @@ async fn a_good_certificate_is_told_with_its_whole_chain() {
 }
 
 #[tokio::test]
+async fn no_handshake_is_shortened_by_an_earlier_one() {
+    let authority = Authority::new("Lab CA");
+    let address = secure(config(authority.sign(&params(US)), false, &[]), polite).await;
+    let network = Network::new();
+    for _ in 0..3 {
+        let exchanged = asked(&network, trusting(&authority.file, &format!("https://{address}/"))).await;
+        assert_eq!(exchanged.exchanges[0].tls.as_ref().unwrap().chain.len(), 2, "a resumed one shows no certificates");
+    }
+}
+
+#[tokio::test]
 async fn an_old_version_is_told_too() {
     let authority = Authority::new("Lab CA");
     let address = secure(config(authority.sign(&params(US)), true, &[]), polite).await;
@@ -138,15 +149,20 @@ async fn the_name_that_is_asked_for_can_be_another_than_that_of_the_url() {
 #[tokio::test]
 async fn http_2_is_spoken_where_it_is_agreed_on() {
     let authority = Authority::new("Lab CA");
-    let serve = |stream| async move {
-        let answer = |request: http::Request<hyper::body::Incoming>| async move {
-            let mut response = http::Response::new(http_body_util::Full::new(bytes::Bytes::from(vec![b'x'; 200_000])));
-            response.headers_mut().insert("x-host", request.uri().authority().unwrap().as_str().parse().unwrap());
-            Ok::<_, std::convert::Infallible>(response)
-        };
-        let io = hyper_util::rt::TokioIo::new(stream);
-        let builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
-        let _ = builder.serve_connection(io, hyper::service::service_fn(answer)).await;
+    let (ends, mut end) = tokio::sync::mpsc::channel(4);
+    let serve = move |mut stream: tokio_rustls::server::TlsStream<TcpStream>| {
+        let ends = ends.clone();
+        async move {
+            let answer = |request: http::Request<hyper::body::Incoming>| async move {
+                let mut response = http::Response::new(http_body_util::Full::new(bytes::Bytes::from(vec![b'x'; 200_000])));
+                response.headers_mut().insert("x-host", request.uri().authority().unwrap().as_str().parse().unwrap());
+                Ok::<_, std::convert::Infallible>(response)
+            };
+            let io = hyper_util::rt::TokioIo::new(&mut stream);
+            let builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+            let _ = builder.serve_connection(io, hyper::service::service_fn(answer)).await;
+            ends.send(stream.read(&mut [0; 16]).await.map_err(|error| error.kind())).await.unwrap();
+        }
     };
     let address = secure(config(authority.sign(&params(US)), false, &["h2", "http/1.1"]), serve).await;
     let request = trusting(&authority.file, &format!("https://{address}/"));
@@ -157,6 +173,7 @@ async fn http_2_is_spoken_where_it_is_agreed_on() {
     let exchange = &exchanged.exchanges[0];
     assert_eq!(exchange.tls.as_ref().unwrap().alpn.as_deref(), Some("h2"));
     assert_eq!(phases(exchange), [Phase::Connect, Phase::Tls, Phase::Send, Phase::Wait, Phase::Receive]);
+    assert_eq!(end.recv().await, Some(Ok(0)), "the agent takes leave");
     let limited = ask(Request { max_body: 1000, ..request }).await;
     assert!(matches!(limited.answer, Err(NetError::BodyLimit(1000))), "{:?}", limited.answer);
 }

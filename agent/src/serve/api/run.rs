@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{RunTold, millis};
 use crate::clock::Instant;
-use crate::outcome::{Attempt, Attribute, Exchange, Identity, Measurement, Outcome, Stretch, Value};
+use crate::outcome::{Attempt, Attribute, ErrorType, Exchange, Identity, Measurement, Outcome, Stretch, Value};
 use crate::serve::board::Remembered;
 
 /// `GET /api/v1/outcomes/{id}`
@@ -188,7 +188,7 @@ fn full(outcome: &Outcome) -> Full {
         sequence: outcome.sequence,
         trigger: outcome.trigger.word(),
         result: outcome.result.word(),
-        error_type: outcome.error_type.map(|error| error.word()),
+        error_type: outcome.error_type.map(ErrorType::word),
         message: outcome.message.clone(),
         scheduled: outcome.scheduled_at.to_string(),
         started: outcome.anchor.wall().to_string(),
@@ -229,7 +229,7 @@ fn told(attempt: &Attempt, start: Instant) -> AttemptTold {
         span_id: attempt.span_id.to_string(),
         stretch: times(attempt.stretch, start),
         result: report.result().word(),
-        error_type: report.error_type.map(|error| error.word()),
+        error_type: report.error_type.map(ErrorType::word),
         message: report.message.clone(),
         expectations: expectations.collect(),
         measurements: report.measurements.iter().map(MeasurementTold::new).collect(),

@@ -24,8 +24,11 @@ const ROWS: usize = 100;
 /// Cards that are shown; with more than these in trouble, each single one explains little.
 const CARDS: usize = 24;
 
+/// The order in which states are told: what is wrong, what is well, what says nothing.
+const ORDER: [State; 6] = [State::Down, State::Flapping, State::Degraded, State::Up, State::Unknown, State::Maintenance];
+
 /// A certificate that ends within this is told.
-const SOON: Duration = Duration::from_secs(30 * 86_400);
+const SOON: Duration = Duration::from_hours(30 * 24);
 
 /// Values of labels that are offered as filters.
 const LABELS: usize = 200;
@@ -73,7 +76,7 @@ pub(crate) fn overview(board: &Board, vitals: &Vitals, filter: &Filter) -> Marku
 }
 
 fn form(board: &Board, counts: Counts, filter: &Filter) -> Form {
-    let offered = State::ALL.iter().filter(|state| counts.get(**state) > 0 || filter.states.contains(state));
+    let offered = ORDER.iter().filter(|state| counts.get(**state) > 0 || filter.states.contains(state));
     let states = offered.map(|state| StateChoice { word: state.word(), badge: badge(*state), chosen: filter.states.contains(state) });
     let mut labels = BTreeSet::new();
     for label in board.probes().iter().flat_map(|probe| &probe.identity().labels) {
@@ -101,8 +104,7 @@ struct Tally {
 
 /// The line on top.
 pub(crate) fn headline(counts: Counts, pulse: &Pulse) -> Markup {
-    let order = [State::Down, State::Flapping, State::Degraded, State::Up, State::Unknown, State::Maintenance];
-    let present = order.into_iter().filter(|state| counts.get(*state) > 0);
+    let present = ORDER.into_iter().filter(|state| counts.get(*state) > 0);
     let counts = present.map(|state| Tally { number: say::count(counts.get(state) as u64), word: state.word() });
     render(&Headline { counts: counts.collect(), pulse })
 }
@@ -327,7 +329,7 @@ fn row(index: usize, probe: &Probe, grouped: bool, now: Timestamp) -> Markup {
 }
 
 fn share_title(sli: &Sli, objective: Option<f64>) -> String {
-    let window = crate::config::quantity::show_duration(sli.window);
+    let window = say::window(sli.window);
     let told = format!("{} of {} runs were good within {window}", say::count(sli.good), say::count(sli.valid));
     objective.map_or(told.clone(), |objective| format!("{told}, objective {} %", say::digits(objective * 100.0)))
 }
@@ -335,7 +337,7 @@ fn share_title(sli: &Sli, objective: Option<f64>) -> String {
 /// Availability over a day, or over the window nearest to it.
 fn availability(history: &History) -> Option<&Sli> {
     let slis = &history.summary.as_ref()?.slis;
-    slis.iter().filter(|sli| sli.name == "availability").min_by_key(|sli| sli.window.abs_diff(Duration::from_secs(86_400)))
+    slis.iter().filter(|sli| sli.name == "availability").min_by_key(|sli| sli.window.abs_diff(Duration::from_hours(24)))
 }
 
 fn certificate(end: Timestamp, now: Timestamp) -> Option<CertificateTold> {

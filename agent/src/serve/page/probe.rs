@@ -167,7 +167,7 @@ fn figures(probe: &Probe, history: &History, now: Timestamp) -> Vec<Figure> {
     for sli in history.summary.iter().flat_map(|summary| &summary.slis).filter(|sli| sli.name == "availability") {
         if let Some(share) = say::share(sli.good, sli.valid) {
             let title = format!("{} of {} runs were good", say::count(sli.good), say::count(sli.valid));
-            figures.push(Figure { name: format!("good, {}", show_duration(sli.window)), text: Markup(share), title });
+            figures.push(Figure { name: format!("good, {}", say::window(sli.window)), text: Markup(share), title });
         }
     }
     let mut moment =
@@ -201,7 +201,7 @@ fn budget(probe: &Probe, history: &History) -> Option<Budget> {
     let row = |window: Duration, good: u64, valid: u64| {
         let burn = valid.saturating_sub(good) as f64 / valid.max(1) as f64 / allowed;
         BurnRow {
-            window: show_duration(window),
+            window: say::window(window),
             share: say::share(good, valid).unwrap_or_else(|| "–".to_owned()),
             good: format!("{} of {}", say::count(good), say::count(valid)),
             burn: say::digits(burn),
@@ -225,7 +225,7 @@ fn pretty(settings: &str) -> String {
 
 fn about(probe: &Probe) -> Vec<(&'static str, String)> {
     let identity = probe.identity();
-    let windows: Vec<String> = probe.info.windows.iter().map(|window| show_duration(*window)).collect();
+    let windows: Vec<String> = probe.info.windows.iter().map(|window| say::window(*window)).collect();
     let mut about = vec![
         ("check", identity.check.clone()),
         ("target", identity.target.clone()),

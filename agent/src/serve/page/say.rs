@@ -75,6 +75,11 @@ pub(super) fn rough(length: Duration) -> String {
     }
 }
 
+/// The length of a window as it is usually called: a day is `24h`.
+pub(super) fn window(length: Duration) -> String {
+    if length == Duration::from_hours(24) { "24h".to_owned() } else { crate::config::quantity::show_duration(length) }
+}
+
 /// A share of good ones. Never rounded up: what is not perfect does not look so.
 pub(super) fn share(good: u64, valid: u64) -> Option<String> {
     if valid == 0 {

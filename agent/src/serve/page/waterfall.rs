@@ -6,7 +6,7 @@ use super::drawing::{self, Piece};
 use super::render;
 use super::say::{self, Markup};
 use crate::clock::{Instant, Timestamp};
-use crate::outcome::{Attempt, Certificate, Exchange, Outcome, SpanId, Step, Stretch, TlsInfo, Value};
+use crate::outcome::{Attempt, Certificate, ErrorType, Exchange, Outcome, SpanId, Step, Stretch, TlsInfo, Value};
 
 #[derive(Template)]
 #[template(path = "run.html")]
@@ -69,7 +69,7 @@ pub(super) fn run(outcome: &Outcome, now: Timestamp) -> Markup {
     render(&Run {
         class: say::class(outcome.result, outcome.unmet(true).next().is_some()),
         result: outcome.result.word(),
-        error_type: outcome.error_type.map(|error| error.word()),
+        error_type: outcome.error_type.map(ErrorType::word),
         message: outcome.message.clone(),
         trace_id: outcome.trace_id.to_string(),
         facts: facts(outcome, now),

@@ -21,7 +21,6 @@ use crate::config::OtlpProtocol;
 use grpc::Grpc;
 use http::Http;
 
-/// Before the second try; doubled for each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -105,13 +104,15 @@ fn read(path: &std::path::Path) -> Result<Vec<u8>, TelemetryError> {
 /// Sends what is in a lane, and what comes. Once `finishing` holds a deadline it ends when the lane is empty, or when
 /// there is no use in waiting until then.
 pub(super) async fn deliver(lane: Arc<Lane>, transport: Transport, finishing: watch::Receiver<Option<Instant>>) {
-    Delivery { lane, transport, finishing, failures: 0, stumbles: 0, reminded: None }.run().await;
+    Delivery::new(lane, transport, finishing).run().await;
 }
 
 struct Delivery {
     lane: Arc<Lane>,
     transport: Transport,
     finishing: watch::Receiver<Option<Instant>>,
+    /// Before the second try; doubled for each further one.
+    pause: Duration,
     /// In a row: they make the pauses longer.
     failures: u32,
     /// Of the request in hand.
@@ -120,6 +121,10 @@ struct Delivery {
 }
 
 impl Delivery {
+    fn new(lane: Arc<Lane>, transport: Transport, finishing: watch::Receiver<Option<Instant>>) -> Self {
+        Self { lane, transport, finishing, pause: FIRST_PAUSE, failures: 0, stumbles: 0, reminded: None }
+    }
+
     async fn run(mut self) {
         loop {
             let Some(request) = self.lane.hold() else {
@@ -187,7 +192,7 @@ impl Delivery {
         if self.failures == 1 {
             tracing::warn!(signal = self.lane.signal().word(), "telemetry waits, it is tried again: {why}");
         }
-        let doubled = FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_PAUSE);
+        let doubled = self.pause.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_PAUSE);
         let wish = after.map(|wish| wish.min(LONGEST_WISH));
         let until = Instant::now() + wish.unwrap_or_else(|| doubled.mul_f64(rand::random_range(0.5..=1.0)));
         let deadline = *self.finishing.borrow();
