@@ -1,10 +1,12 @@
 //! `vedette run` in the background.
 
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::process::Stdio;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use tokio::process::Child;
+use tokio::process::{Child, Command};
 
 use crate::exposition::Exposition;
 use crate::home::Home;
@@ -16,7 +18,7 @@ use crate::patience::{PATIENCE, eventually};
 pub struct Agent {
     child: Child,
     address: String,
-    log: std::path::PathBuf,
+    log: PathBuf,
 }
 
 impl Agent {
@@ -27,16 +29,17 @@ impl Agent {
         config["agent"]["location"] = json!("lab");
         config["agent"]["state_dir"] = json!(home.path("state"));
         let file = home.write("run.yaml", config.to_string());
-        let log = home.path("agent.log");
-        let output = std::fs::File::create(&log).expect("the test's folder takes a file");
-        let child = home
-            .command()
+        let mut command = home.command();
+        command
             .envs([("OTEL_METRIC_EXPORT_INTERVAL", "1000"), ("OTEL_BSP_SCHEDULE_DELAY", "500"), ("OTEL_BLRP_SCHEDULE_DELAY", "500")])
-            .args([std::ffi::OsStr::new("run"), "-c".as_ref(), file.as_os_str()])
-            .stdout(Stdio::null())
-            .stderr(output)
-            .spawn()
-            .expect("the program can be started");
+            .args([OsStr::new("run"), "-c".as_ref(), file.as_os_str()]);
+        Self::started(&mut command, home.path("agent.log")).await
+    }
+
+    /// Starts what is or becomes the agent, and waits until it is ready. What it says goes to a file.
+    pub async fn started(command: &mut Command, log: PathBuf) -> Self {
+        let output = std::fs::File::create(&log).expect("the test's folder takes a file");
+        let child = command.stdout(Stdio::null()).stderr(output).spawn().expect("the program can be started");
         let mut agent = Self { child, address: String::new(), log };
         agent.address = eventually("the agent says where its page is", async || agent.page()).await;
         eventually("/readyz is 200", async || agent.ready().await.then_some(())).await;
@@ -54,9 +57,6 @@ impl Agent {
     }
 
     /// What a path of its page answers.
-    ///
-    /// # Panics
-    /// If nothing answers.
     pub async fn get(&self, path: &str) -> Reply {
         let reply = message::get(&self.address, path).await;
         reply.unwrap_or_else(|error| panic!("nothing answers {path} ({error}):\n{}", self.log()))
@@ -68,9 +68,6 @@ impl Agent {
     }
 
     /// Sends SIGTERM and waits for the exit code.
-    ///
-    /// # Panics
-    /// If it does not come to an end.
     pub async fn terminate(mut self) -> i32 {
         let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("the agent is running");
         kill_process(pid, Signal::TERM).expect("a child can be sent a signal");

@@ -3,6 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -65,8 +66,8 @@ pub struct View {
     pub requests: Vec<String>,
     /// Exceptions, and errors and warnings on the console.
     pub complaints: Vec<String>,
-    /// PNG, in base64.
-    pub picture: String,
+    /// PNG.
+    pub picture: Vec<u8>,
 }
 
 impl Browser {
@@ -122,7 +123,7 @@ impl Browser {
             document: seen["document"].as_f64().expect("a document has a width"),
             requests: self.events.iter().filter_map(requested).collect(),
             complaints: self.events.iter().filter_map(complaint).collect(),
-            picture: picture["data"].as_str().expect("a picture").to_owned(),
+            picture: BASE64_STANDARD.decode(picture["data"].as_str().expect("a picture")).expect("base64"),
         }
     }
 

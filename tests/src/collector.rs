@@ -59,18 +59,12 @@ impl Collector {
     }
 
     /// What its Prometheus exporter shows.
-    ///
-    /// # Panics
-    /// If that does not answer.
     pub async fn exposition(&self) -> Exposition {
         let reply = message::get(&format!("127.0.0.1:{}", self.prometheus), "/metrics").await;
         Exposition::read(&reply.expect("the exporter answers").text)
     }
 
     /// Ends it, so that its files are complete, and reads them.
-    ///
-    /// # Panics
-    /// If it does not come to an end.
     pub async fn stop(mut self) -> Received {
         let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("the collector is running");
         kill_process(pid, Signal::TERM).expect("a child can be sent a signal");
@@ -99,7 +93,7 @@ impl Collector {
 }
 
 /// `$OTELCOL_BIN`, or what `tests/install` built.
-fn binary() -> PathBuf {
+pub fn binary() -> PathBuf {
     let path =
         std::env::var_os("OTELCOL_BIN").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/e2e/otelcol"), PathBuf::from);
     assert!(path.is_file(), "{} is not there; tests/install builds it, or OTELCOL_BIN names another", path.display());

@@ -19,9 +19,6 @@ pub struct Exposition(pub Vec<Sample>);
 
 impl Exposition {
     /// Reads a text.
-    ///
-    /// # Panics
-    /// If a line is neither a comment nor a sample.
     pub fn read(text: &str) -> Self {
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
         Self(lines.map(|line| sample(line).unwrap_or_else(|| panic!("not a sample: {line}"))).collect())
@@ -38,9 +35,6 @@ impl Exposition {
     }
 
     /// The value of the only sample of a name with these labels; none if it is not there.
-    ///
-    /// # Panics
-    /// If there are several.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let found: Vec<_> = self.matching(name, labels).collect();
         assert!(found.len() < 2, "several samples are meant: {found:?}");

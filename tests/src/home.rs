@@ -13,9 +13,6 @@ use crate::certificates::Authority;
 use crate::patience::PATIENCE;
 
 /// The program under test: `$VEDETTE_BIN`, or the `vedette` beside this test in the target folder.
-///
-/// # Panics
-/// If there is none.
 pub fn binary() -> PathBuf {
     let path = std::env::var_os("VEDETTE_BIN").map_or_else(
         || {
@@ -50,17 +47,11 @@ pub struct Finished {
 
 impl Finished {
     /// What it printed, as JSON.
-    ///
-    /// # Panics
-    /// If it is not.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is not JSON ({error}): {self:#?}"))
     }
 
     /// The services of `check --format json`, by name.
-    ///
-    /// # Panics
-    /// If there are none.
     pub fn services(&self) -> std::collections::BTreeMap<String, Value> {
         let document = self.json();
         let services = document["services"].as_array().expect("a list of services");
@@ -117,17 +108,19 @@ impl Home {
         path
     }
 
-    /// The program, ready to be given arguments. It ends with its handle.
+    /// The program under test, ready to be given arguments. It ends with its handle.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(binary());
+        self.tool(&binary())
+    }
+
+    /// Another program, in the same surroundings.
+    pub fn tool(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(&self.folder).env_clear().envs(self.environment.clone()).stdin(Stdio::null()).kill_on_drop(true);
         command
     }
 
     /// Runs the program to its end.
-    ///
-    /// # Panics
-    /// If it does not come to an end, or crashes.
     pub async fn vedette<I>(&self, arguments: I) -> Finished
     where
         I: IntoIterator<Item: AsRef<std::ffi::OsStr>>,

@@ -3,7 +3,7 @@
 //! A test opens targets, starts the program in a home of its own, and looks at what the targets saw, what the program
 //! said, and what arrived at a collector.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+#![expect(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "a test that cannot go on says why and fails")]
 
 pub mod agent;
 pub mod answer;

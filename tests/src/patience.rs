@@ -8,9 +8,6 @@ use tokio::time::Instant;
 pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until the closure finds what it looks for.
-///
-/// # Panics
-/// If that does not come to pass in [`PATIENCE`].
 pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
     loop {

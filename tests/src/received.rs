@@ -93,9 +93,6 @@ pub struct Received {
 
 impl Received {
     /// Takes in what a request to a path of OTLP over HTTP carries: `/v1/traces`, `/v1/metrics`, `/v1/logs`.
-    ///
-    /// # Panics
-    /// If it is none.
     pub fn add(&mut self, path: &str, body: &[u8]) {
         match path {
             "/v1/traces" => self.add_traces(body),

@@ -1,1 +1,220 @@
+//! `vedette run` from outside: page, grid, overload, outages of targets and collector, plugins that misbehave.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use e2e::HOSTILE;
+use e2e::agent::Agent;
+use e2e::answer::Answer;
+use e2e::home::Home;
+use e2e::patience::eventually;
+use e2e::received::Received;
+use e2e::receiver::Receiver;
+use e2e::target::Target;
+use serde_json::{Value, json};
+
+/// A check every second, which is often for a test and nothing for an agent.
+fn quick(checks: Vec<Value>) -> Value {
+    json!({"defaults": {"every": "1s", "timeout": "800ms", "retries": 0}, "checks": checks})
+}
+
+fn exporting(mut config: Value, receiver: &Receiver) -> Value {
+    config["export"] = json!({"otlp": {"endpoint": receiver.endpoint()}});
+    config
+}
+
+fn check(name: &str, target: &Target) -> Value {
+    json!({"name": name, "target": target.url()})
+}
+
+#[tokio::test]
+async fn an_agent_without_a_collector_probes_and_serves() {
+    let (home, target) = (Home::new(), Target::open(Answer::healthy()).await);
+    let agent = Agent::start(&home, &quick(vec![check("api", &target)])).await;
+    eventually("the target is asked again and again", async || (target.count() >= 3).then_some(())).await;
+
+    let page = agent.get("/").await;
+    assert_eq!(page.status, 200);
+    assert!(page.headers["content-type"].starts_with("text/html") && page.text.contains("api"), "{page:#?}");
+    let checks = agent.get("/api/v1/checks").await;
+    assert_eq!(checks.headers["content-type"], "application/json");
+    assert!(serde_json::from_str::<Value>(&checks.text).expect("JSON").to_string().contains("\"api\""), "{checks:#?}");
+    assert_eq!(agent.get("/healthz").await.status, 200);
+    assert_eq!(agent.get("/no/such/page").await.status, 404);
+    let metrics = agent.metrics().await;
+    assert_eq!(metrics.value("synthetic_check_up", &[("synthetic_check_name", "api")]), Some(1.0));
+    assert!(metrics.sum("synthetic_check_runs_total", &[("synthetic_check_result", "success")]) >= 2.0);
+    assert!(!metrics.names("vedette_").is_empty(), "the agent's own telemetry");
+
+    let address = agent.address().to_owned();
+    assert_eq!(agent.terminate().await, 0);
+    assert!(e2e::message::get(&address, "/healthz").await.is_err(), "nothing answers after the end");
+}
+
+#[tokio::test]
+async fn overload_is_skipped_and_counted() {
+    let (home, target) = (Home::new(), Target::open(Answer::slow(Duration::from_millis(400))).await);
+    let checks = (0..20).map(|index| json!({"name": format!("c{index}"), "target": target.at(&format!("/{index}"))}));
+    let mut config = quick(checks.collect());
+    config["agent"] = json!({"concurrency": 2});
+    let agent = Agent::start(&home, &config).await;
+    // Twenty runs a second are planned, five can be done.
+    eventually("runs are skipped", async || (agent.metrics().await.sum("vedette_scheduler_runs_missed_total", &[]) >= 60.0).then_some(()))
+        .await;
+
+    let metrics = agent.metrics().await;
+    let sum = |name: &str| metrics.sum(name, &[]);
+    let (planned, started) = (sum("vedette_scheduler_runs_planned_total"), sum("vedette_scheduler_runs_started_total"));
+    let missed = sum("vedette_scheduler_runs_missed_total");
+    // The three are read one after the other while the agent goes on.
+    assert!((planned - started - missed).abs() <= 3.0, "{planned} planned, {started} run, {missed} skipped");
+    let skipped = metrics.sum("synthetic_check_runs_total", &[("synthetic_check_result", "skipped")]);
+    assert!((skipped - missed).abs() <= 3.0, "{skipped} skipped runs told of checks, {missed} of the scheduler");
+    let reasons = metrics.0.iter().filter(|sample| sample.name == "synthetic_check_runs_total" && sample.value > 0.0);
+    let reasons: BTreeSet<_> = reasons.filter_map(|sample| sample.labels.get("error_type").map(String::as_str)).collect();
+    assert!(reasons.is_subset(&BTreeSet::from(["capacity", "late", ""])), "{reasons:?}");
+    assert!(reasons.contains("capacity"), "{reasons:?}");
+    assert!(target.peak() <= 2, "{} runs in flight under a limit of 2", target.peak());
+    assert_eq!(agent.terminate().await, 0);
+}
+
+/// Events of a state change to a state.
+fn changes(received: &Received, to: &str) -> usize {
+    received
+        .events("synthetic.check.state_changed", &[])
+        .iter()
+        .filter(|event| event.attributes.iter().any(|(key, value)| key.rsplit(['.', '_']).next() == Some("to") && value == to))
+        .count()
+}
+
+#[tokio::test]
+async fn a_target_that_dies_flips_up_and_state_and_is_told_once() {
+    let (home, target, receiver) = (Home::new(), Target::open(Answer::healthy()).await, Receiver::open().await);
+    let agent = Agent::start(&home, &exporting(quick(vec![check("api", &target)]), &receiver)).await;
+    let arrived = async |up: f64, state: &str| {
+        eventually(&format!("up is {up} and the state {state}"), async || {
+            let received = receiver.received();
+            let holds = received.last("synthetic.check.state", &[("synthetic.state", state)]) == Some(1.0);
+            (holds && received.last("synthetic.check.up", &[]) == Some(up)).then_some(())
+        })
+        .await;
+    };
+    arrived(1.0, "up").await;
+    target.die().await;
+    arrived(0.0, "down").await;
+    eventually("the change is told", async || (changes(&receiver.received(), "down") > 0).then_some(())).await;
+    let stood = receiver.received().last("synthetic.check.last_success.time", &[]);
+    // Some more runs fail, and change nothing.
+    let failures = async || receiver.received().total("synthetic.check.runs", &[("error.type", "connect_refused")]);
+    let before = failures().await;
+    eventually("it fails again", async || (failures().await >= before + 2.0).then_some(())).await;
+    assert_eq!(receiver.received().last("synthetic.check.last_success.time", &[]), stood);
+    target.revive();
+    arrived(1.0, "up").await;
+    eventually("the recovery is told", async || (changes(&receiver.received(), "up") > 0).then_some(())).await;
+    assert_eq!(agent.terminate().await, 0);
+
+    let received = receiver.received();
+    assert_eq!(changes(&received, "down"), 1, "{:#?}", received.events);
+    let down = received.events("synthetic.check.state_changed", &[]).into_iter().find(|event| event.severity >= 13).expect("a warning");
+    assert!(received.traces().contains_key(down.trace_id.as_str()), "it points at the run that caused it");
+    assert!(format!("{down:?}").contains("refused"), "{down:#?}");
+}
+
+#[tokio::test]
+async fn every_request_is_a_trace_even_after_an_absence_of_the_collector() {
+    let (home, target, receiver) = (Home::new(), Target::open(Answer::healthy()).await, Receiver::refusing_first(6).await);
+    let agent = Agent::start(&home, &exporting(quick(vec![check("api", &target)]), &receiver)).await;
+    eventually("the collector takes something", async || (!receiver.received().spans.is_empty()).then_some(())).await;
+    eventually("and goes on", async || (target.count() >= 6).then_some(())).await;
+    assert_eq!(agent.terminate().await, 0);
+    let (received, requests) = (receiver.received(), target.requests());
+    let asked: BTreeSet<_> = requests.iter().filter_map(|request| request.trace_id()).collect();
+    let told: BTreeSet<_> = received.traces().into_keys().collect();
+    assert_eq!(asked.len(), requests.len(), "each run has a trace of its own");
+    assert_eq!(asked, told);
+    assert_eq!(received.total("synthetic.check.runs", &[]), requests.len() as f64);
+}
+
+#[tokio::test]
+async fn a_run_in_flight_is_finished_and_told_before_the_end() {
+    let (home, target, receiver) = (Home::new(), Target::open(Answer::slow(Duration::from_millis(600))).await, Receiver::open().await);
+    let agent = Agent::start(&home, &exporting(quick(vec![check("api", &target)]), &receiver)).await;
+    let seen = target.count();
+    eventually("a run begins", async || (target.count() > seen).then_some(())).await;
+    assert_eq!(agent.terminate().await, 0);
+    let received = receiver.received();
+    for request in target.requests() {
+        let trace = request.trace_id().expect("a traceparent");
+        assert!(received.traces().contains_key(trace), "the run of {trace} was not told");
+    }
+    let results: BTreeSet<_> = received.runs("api").into_iter().map(|run| run.attributes["synthetic.check.result"].clone()).collect();
+    assert_eq!(results, BTreeSet::from(["success".to_owned()]));
+}
+
+/// What the hostile guest is told to do, and what its runs must end as.
+const MISDEEDS: [(&str, &str); 8] = [
+    ("spin", "plugin_limit_cpu"),
+    ("sleep", "plugin_limit_time"),
+    ("trap", "plugin_trap"),
+    ("panic", "plugin_trap"),
+    ("recurse", "plugin_trap"),
+    ("eat_memory", "plugin_limit_memory"),
+    ("garbage", "plugin_answer"),
+    ("fail", "plugin_failure"),
+];
+
+#[tokio::test]
+async fn plugins_that_misbehave_end_as_errors_of_their_own_and_fifty_neighbours_keep_their_grid() {
+    let (home, target, receiver) = (Home::new(), Target::open(Answer::healthy()).await, Receiver::open().await);
+    let source = home.write("hostile.wasm", HOSTILE);
+    let neighbours: Vec<_> = (0..50).map(|index| format!("n{index}")).collect();
+    let good = neighbours.iter().map(|name| json!({"name": name, "target": target.at(&format!("/{name}"))}));
+    let bad = MISDEEDS
+        .iter()
+        .map(|(deed, _)| json!({"name": deed, "plugin": "hostile", "target": target.url(), "with": {"do": deed}, "every": "2s"}));
+    let mut config = exporting(quick(good.chain(bad).collect()), &receiver);
+    config["plugins"] = json!({"hostile": {"source": source}});
+    let agent = Agent::start(&home, &config).await;
+    eventually("every misdeed was done three times", async || {
+        let received = receiver.received();
+        MISDEEDS.iter().all(|(deed, _)| received.runs(deed).len() >= 3).then_some(())
+    })
+    .await;
+    assert_eq!(agent.terminate().await, 0);
+
+    let received = receiver.received();
+    for (deed, error_type) in MISDEEDS {
+        for run in received.runs(deed) {
+            assert_eq!(run.attributes["synthetic.check.result"], "error", "{run:#?}");
+            assert_eq!(run.attributes["error.type"], error_type, "{run:#?}");
+        }
+    }
+    let requests = target.requests();
+    let asked: Vec<_> = neighbours.iter().map(|name| requests.iter().filter(|request| request.path[1..] == **name).count()).collect();
+    let (least, most) = (asked.iter().min().expect("fifty"), asked.iter().max().expect("fifty"));
+    assert!(most - least <= 2, "each was asked as often as the others: {asked:?}");
+    for name in &neighbours {
+        let of = [("synthetic.check.name", name.as_str())];
+        assert_eq!(
+            received.total("synthetic.check.runs", &of),
+            received.total("synthetic.check.duration", &of),
+            "{name}: nothing is skipped"
+        );
+        for run in received.runs(name) {
+            assert_eq!(run.attributes["synthetic.check.result"], "success", "{run:#?}");
+            // Later than that and the next run would be due: the grid is lost.
+            let late: f64 = run.attributes["synthetic.run.lateness"].parse().expect("a number");
+            assert!(late < 0.5, "{run:#?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_sample_configuration_is_right() {
+    let sample = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/vedette.yaml");
+    let finished = Home::new().vedette(["config", "check", "-c", sample]).await;
+    assert_eq!(finished.code, 0, "{finished:#?}");
+}
