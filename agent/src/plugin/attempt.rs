@@ -131,7 +131,9 @@ fn finish(lent: Lent, ended: Ended<super::bindings::checker::Report>, seen: Seen
     };
     let mut exchanges = lent.exchanges;
     if masks.grew() {
-        exchanges.iter_mut().for_each(|exchange| judge::mask_exchange(exchange, &masks));
+        for exchange in &mut exchanges {
+            judge::mask_exchange(exchange, &masks);
+        }
     }
     // Writes are kept together with a report that stands, never with a fault of the plugin.
     let stands = report.error_type.is_none_or(|error_type| convert::fault(error_type).is_some());

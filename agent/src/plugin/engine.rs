@@ -196,3 +196,32 @@ impl Drop for Ticker {
         self.thread.unpark();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_beyond_the_limit_is_refused_and_noted() {
+        let mut ceiling = Ceiling::new(3 * PAGE);
+        let page = usize::try_from(PAGE).unwrap();
+        assert!(ceiling.memory_growing(0, 2 * page, None).unwrap());
+        assert!(ceiling.memory_growing(2 * page, 3 * page, None).unwrap());
+        assert!(!ceiling.refused);
+        assert!(!ceiling.memory_growing(3 * page, 4 * page, None).unwrap());
+        assert!(ceiling.refused);
+        assert_eq!(ceiling.peak, 3 * page);
+    }
+
+    #[test]
+    fn the_thread_of_the_epochs_ends_with_its_ticker() {
+        let mut config = Config::new();
+        let engine = Engine::new(config.epoch_interruption(true)).unwrap();
+        let ticker = Ticker::start(&engine).unwrap();
+        let shared = Arc::downgrade(&ticker.shared);
+        drop(ticker);
+        while shared.strong_count() > 0 {
+            thread::yield_now();
+        }
+    }
+}

@@ -50,6 +50,7 @@ pub(super) trait Said {
 }
 
 /// The fault of plugin or agent, or what the guest said.
+#[expect(clippy::result_large_err, reason = "made once in a run and handed on, never kept")]
 pub(super) fn sift<T: Said>(ended: Ended<T>, seen: Seen, masks: &Masks) -> Result<T, Report> {
     if let Some(limit) = seen.memory {
         let limit = quantity::show_size(limit);

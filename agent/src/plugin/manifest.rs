@@ -99,7 +99,7 @@ fn is_scheme(scheme: &str) -> bool {
     (1..=32).contains(&scheme.len()) && scheme.starts_with(|char: char| char.is_ascii_lowercase()) && scheme.bytes().all(fits)
 }
 
-/// SemVer 2.0: `major.minor.patch[-pre][+build]`.
+/// `SemVer` 2.0: `major.minor.patch[-pre][+build]`.
 fn is_version(version: &str) -> bool {
     let (version, build) = version.split_once('+').map_or((version, None), |(version, build)| (version, Some(build)));
     let (core, pre) = version.split_once('-').map_or((version, None), |(core, pre)| (core, Some(pre)));

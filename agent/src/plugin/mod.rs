@@ -138,7 +138,7 @@ pub struct Plugin {
 pub struct Manifest {
     /// `acme:login-journey`
     pub name: String,
-    /// SemVer.
+    /// `SemVer`.
     pub version: String,
     /// One line.
     pub summary: String,

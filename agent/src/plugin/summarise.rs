@@ -59,7 +59,8 @@ impl Loaded {
         self.count_use(&host.options.vitals, &meter, ceiling.peak);
         let seen =
             Seen { memory: ceiling.refused.then(|| ceiling.limit()), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
-        judge::sift(ended, seen, &Masks::default()).and_then(|said| judged(said, &input.windows))
+        let said = judge::sift(ended, seen, &Masks::default())?;
+        judged(said, &input.windows)
     }
 }
 
@@ -126,6 +127,7 @@ fn previous(previous: &Previous) -> summariser::Previous {
 }
 
 /// What it said, within the limits of the contract.
+#[expect(clippy::result_large_err, reason = "made once in a run and handed on, never kept")]
 fn judged(said: summariser::Summary, windows: &[Duration]) -> Result<Summarised, Report> {
     if said.memory.len() > MEMORY {
         let message = format!("the summariser wants to keep {} bytes, at most {MEMORY} are", said.memory.len());

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::super::bindings::{http, net};
 use super::super::convert;
-use super::Lent;
 use super::redirect;
 use super::secrets::Composed;
+use super::{Lent, Refusal};
 use crate::clock::Instant;
 use crate::network::{Field, NetError, Request, TlsOptions, TraceContext};
 
@@ -41,7 +41,7 @@ pub(super) struct Prepared {
 
 impl http::Host for Lent {
     async fn send(&mut self, request: http::Request) -> Result<http::Response, http::FailedExchange> {
-        let prepared = self.prepare(request).map_err(convert::refused)?;
+        let prepared = self.prepare(request).map_err(|refusal| convert::refused(refusal.into()))?;
         let (network, grants, anchor) = (self.network.clone(), self.call.grants.clone(), self.call.anchor);
         let sealed = (!grants.secrets.is_empty()).then(|| self.masks.of_secrets());
         let meter = self.meter.clone();
@@ -59,7 +59,7 @@ impl http::Host for Lent {
             Ok(answer) => Ok(convert::response(answer, &exchanged.exchanges, &anchor)),
             Err(error) => {
                 if let NetError::Denied(rule) = &error {
-                    self.deny(rule.clone());
+                    self.note_denial(rule);
                 }
                 Err(convert::failed(error, &exchanged.exchanges, &anchor))
             }
@@ -71,10 +71,10 @@ impl http::Host for Lent {
 
 impl Lent {
     /// Everything that can be refused before anything is sent.
-    fn prepare(&mut self, request: http::Request) -> Result<Prepared, net::NetError> {
+    fn prepare(&mut self, request: http::Request) -> Result<Prepared, Refusal> {
         if self.asked >= self.call.limits.exchanges {
             let most = self.call.limits.exchanges;
-            return Err(net::NetError::BudgetExhausted(format!("{most} exchanges are all that an attempt may make")));
+            return Err(Refusal::Exhausted(format!("{most} exchanges are all that an attempt may make")));
         }
         self.asked += 1;
         let url = url(&request.url)?;
@@ -102,7 +102,7 @@ impl Lent {
         Ok(Prepared { request, secret_body: body.secret })
     }
 
-    fn method(&mut self, method: &str) -> Result<::http::Method, net::NetError> {
+    fn method(&mut self, method: &str) -> Result<::http::Method, Refusal> {
         let known = ::http::Method::from_bytes(method.as_bytes()).ok().filter(|_| !method.contains(|char: char| char.is_lowercase()));
         match known {
             Some(::http::Method::CONNECT) => Err(self.deny("the method CONNECT".to_owned())),
@@ -111,7 +111,7 @@ impl Lent {
         }
     }
 
-    fn fields(&mut self, fields: Vec<http::RequestField>, origin: &url::Origin) -> Result<Vec<Field>, net::NetError> {
+    fn fields(&mut self, fields: Vec<http::RequestField>, origin: &url::Origin) -> Result<Vec<Field>, Refusal> {
         if fields.len() > FIELDS {
             return Err(invalid(format!("more than {FIELDS} fields")));
         }
@@ -130,7 +130,7 @@ impl Lent {
         Ok(checked)
     }
 
-    fn body(&mut self, parts: Vec<super::super::bindings::secrets::BytesPart>, origin: &url::Origin) -> Result<Composed, net::NetError> {
+    fn body(&mut self, parts: Vec<super::super::bindings::secrets::BytesPart>, origin: &url::Origin) -> Result<Composed, Refusal> {
         let body = self.compose_bytes(parts, origin)?;
         if body.bytes.len() > REQUEST_BODY {
             return Err(invalid(format!("the body has {} bytes, at most {REQUEST_BODY} are sent", body.bytes.len())));
@@ -138,7 +138,7 @@ impl Lent {
         Ok(body)
     }
 
-    fn tls(&mut self, options: Option<net::TlsOptions>) -> Result<TlsOptions, net::NetError> {
+    fn tls(&mut self, options: Option<net::TlsOptions>) -> Result<TlsOptions, Refusal> {
         let Some(options) = options else { return Ok(TlsOptions::default()) };
         if !options.verify && !self.call.grants.policy.insecure_tls {
             return Err(self.deny("to go on where the certificate is not verified needs `allow: {insecure_tls: true}`".to_owned()));
@@ -160,7 +160,7 @@ impl Lent {
     }
 }
 
-fn url(text: &str) -> Result<url::Url, net::NetError> {
+fn url(text: &str) -> Result<url::Url, Refusal> {
     let url = url::Url::parse(text).map_err(|error| invalid(format!("the URL cannot be read: {error}")))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
@@ -168,7 +168,7 @@ fn url(text: &str) -> Result<url::Url, net::NetError> {
     }
 }
 
-fn redirects(policy: Option<http::RedirectPolicy>) -> Result<u8, net::NetError> {
+fn redirects(policy: Option<http::RedirectPolicy>) -> Result<u8, Refusal> {
     match policy {
         None => Ok(REDIRECTS),
         Some(http::RedirectPolicy::None) => Ok(0),
@@ -177,6 +177,6 @@ fn redirects(policy: Option<http::RedirectPolicy>) -> Result<u8, net::NetError> 
     }
 }
 
-fn invalid(what: impl Into<String>) -> net::NetError {
-    net::NetError::InvalidRequest(what.into())
+fn invalid(what: impl Into<String>) -> Refusal {
+    Refusal::Invalid(what.into())
 }

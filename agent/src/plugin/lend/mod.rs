@@ -63,10 +63,36 @@ impl Lent {
         }
     }
 
-    /// Notes that something was not granted, and says so.
-    fn deny(&mut self, rule: String) -> net::NetError {
-        self.denied.get_or_insert_with(|| rule.clone());
-        net::NetError::Denied(rule)
+    /// Notes that something was not granted.
+    fn note_denial(&mut self, rule: &str) {
+        self.denied.get_or_insert_with(|| rule.to_owned());
+    }
+
+    /// Notes that something was not granted, and refuses it.
+    fn deny(&mut self, rule: String) -> Refusal {
+        self.note_denial(&rule);
+        Refusal::Denied(rule)
+    }
+}
+
+/// Why nothing was sent.
+#[derive(Debug)]
+enum Refusal {
+    /// It is not granted.
+    Denied(String),
+    /// It is not as it has to be.
+    Invalid(String),
+    /// There were too many before.
+    Exhausted(String),
+}
+
+impl From<Refusal> for net::NetError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(rule) => Self::Denied(rule),
+            Refusal::Invalid(what) => Self::InvalidRequest(what),
+            Refusal::Exhausted(what) => Self::BudgetExhausted(what),
+        }
     }
 }
 

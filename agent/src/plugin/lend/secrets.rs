@@ -1,8 +1,8 @@
 //! `secrets`: the guest names them, the host puts their values where they belong. No value enters a guest.
 
-use super::super::bindings::{net, secrets};
+use super::super::bindings::secrets;
 use super::super::masks::encode;
-use super::Lent;
+use super::{Lent, Refusal};
 
 impl secrets::Host for Lent {
     fn available(&mut self, name: String) -> bool {
@@ -22,7 +22,7 @@ pub(super) struct Composed {
 }
 
 impl Lent {
-    pub(super) fn compose_text(&mut self, parts: Vec<secrets::TextPart>, origin: &url::Origin) -> Result<Composed, net::NetError> {
+    pub(super) fn compose_text(&mut self, parts: Vec<secrets::TextPart>, origin: &url::Origin) -> Result<Composed, Refusal> {
         let mut composed = Composed::default();
         for part in parts {
             match part {
@@ -33,7 +33,7 @@ impl Lent {
         Ok(composed)
     }
 
-    pub(super) fn compose_bytes(&mut self, parts: Vec<secrets::BytesPart>, origin: &url::Origin) -> Result<Composed, net::NetError> {
+    pub(super) fn compose_bytes(&mut self, parts: Vec<secrets::BytesPart>, origin: &url::Origin) -> Result<Composed, Refusal> {
         let mut composed = Composed::default();
         for part in parts {
             match part {
@@ -45,7 +45,7 @@ impl Lent {
     }
 
     /// Puts a secret's value, if it is granted and may go to that origin.
-    fn put(&mut self, wanted: &secrets::SecretUse, origin: &url::Origin, into: &mut Composed) -> Result<(), net::NetError> {
+    fn put(&mut self, wanted: &secrets::SecretUse, origin: &url::Origin, into: &mut Composed) -> Result<(), Refusal> {
         let name = &wanted.name;
         let grants = self.call.grants.clone();
         let Some(secret) = grants.secrets.get(name) else {
@@ -56,7 +56,7 @@ impl Lent {
             return Err(self.deny(format!("the secret `{name}` may not be sent to {origin}; its `send_to` says where")));
         }
         let Some(value) = encode(&secret.value, wanted.encoding) else {
-            return Err(net::NetError::InvalidRequest(format!("the secret `{name}` is no text and cannot stand in JSON")));
+            return Err(Refusal::Invalid(format!("the secret `{name}` is no text and cannot stand in JSON")));
         };
         into.bytes.extend_from_slice(&value);
         into.secret = true;
