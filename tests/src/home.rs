@@ -129,7 +129,7 @@ impl Home {
         I: IntoIterator<Item: AsRef<std::ffi::OsStr>>,
     {
         let started = Instant::now();
-        let output = tokio::time::timeout(PATIENCE * 2, self.command().args(arguments).output());
+        let output = tokio::time::timeout(PATIENCE, self.command().args(arguments).output());
         let output = output.await.expect("the program comes to an end").expect("the program can be started");
         let finished = Finished {
             code: output.status.code().unwrap_or(128),

@@ -54,7 +54,7 @@ struct Watched {
 async fn watched(authority: &Authority) -> Vec<Watched> {
     let new = |name, target, more, result| Watched { name, target, more, result };
     let wrong = json!({"with": {"expect": {"status": 204, "body_contains": "cart"}, "warn": {"latency": "1ns"}}});
-    let slo = json!({"slo": {"objective": "99%", "window": "30d"}, "labels": {"team": "payments"}});
+    let slo = json!({"slo": {"objective": "99%", "window": "24h"}, "labels": {"team": "payments"}});
     vec![
         new("healthy", Target::open(Answer::healthy()), slo, "success"),
         new("slow", Target::open(Answer::slow(Duration::from_millis(300))), json!({}), "success"),
