@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::exposition::Exposition;
-use crate::home::Home;
+use crate::home::{DEFECT, Home};
 use crate::message::{self, Reply};
 use crate::patience::{PATIENCE, eventually};
 
@@ -73,7 +73,7 @@ impl Agent {
         kill_process(pid, Signal::TERM).expect("a child can be sent a signal");
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the agent comes to an end");
         let log = self.log();
-        assert!(!log.contains("panicked at"), "the agent crashed:\n{log}");
+        assert!(!log.contains(DEFECT), "the agent crashed:\n{log}");
         status.expect("a child can be waited for").code().unwrap_or(128)
     }
 

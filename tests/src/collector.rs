@@ -108,8 +108,8 @@ fn free_ports<const N: usize>() -> [u16; N] {
 
 /// One file per signal, of length-prefixed messages. Its own metrics are off: they would take a fixed port.
 fn configuration(folder: &Path, http: u16, grpc: u16, prometheus: u16) -> String {
-    let files: String =
-        SIGNALS.iter().map(|signal| format!("  file/{signal}: {{path: {}, format: proto}}\n", folder.join(signal).display())).collect();
+    let file = |signal: &str| format!("  file/{signal}: {{path: {}, format: proto}}\n", folder.join(signal).display());
+    let files = SIGNALS.map(file).concat();
     format!(
         "receivers:\n  otlp:\n    protocols:\n      http: {{endpoint: \"127.0.0.1:{http}\"}}\n      grpc: {{endpoint: \"127.0.0.1:{grpc}\"}}\n\
          exporters:\n{files}  prometheus: {{endpoint: \"127.0.0.1:{prometheus}\"}}\n\

@@ -16,14 +16,14 @@ pub struct Receiver {
 
 impl Receiver {
     /// Takes everything.
-    pub async fn open() -> Self {
-        Self::refusing_first(0).await
+    pub fn open() -> Self {
+        Self::refusing_first(0)
     }
 
     /// Is unavailable for so many requests, takes everything from then on.
-    pub async fn refusing_first(requests: usize) -> Self {
+    pub fn refusing_first(requests: usize) -> Self {
         let (early, late) = (Answer::new(503, ""), Answer::new(200, ""));
-        Self { target: Target::open(Answer::First(requests, Box::new(early), Box::new(late))).await, refused: requests }
+        Self { target: Target::open(Answer::First(requests, Box::new(early), Box::new(late))), refused: requests }
     }
 
     /// What `export.otlp.endpoint` is to be.

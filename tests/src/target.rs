@@ -44,23 +44,23 @@ enum Door {
 
 impl Target {
     /// Answers over plain HTTP.
-    pub async fn open(answer: Answer) -> Self {
-        Self::listening(answer, None).await
+    pub fn open(answer: Answer) -> Self {
+        Self::listening(answer, None)
     }
 
     /// Answers over TLS.
-    pub async fn open_tls(answer: Answer, tls: TlsAcceptor) -> Self {
-        Self::listening(answer, Some(tls)).await
+    pub fn open_tls(answer: Answer, tls: TlsAcceptor) -> Self {
+        Self::listening(answer, Some(tls))
     }
 
     /// Refuses every connection, until it is revived.
     pub async fn refusing() -> Self {
-        let target = Self::open(Answer::healthy()).await;
+        let target = Self::open(Answer::healthy());
         target.die().await;
         target
     }
 
-    async fn listening(answer: Answer, tls: Option<TlsAcceptor>) -> Self {
+    fn listening(answer: Answer, tls: Option<TlsAcceptor>) -> Self {
         let socket = bound(SocketAddr::from(([127, 0, 0, 1], 0)));
         let address = socket.local_addr().expect("a bound socket has an address");
         let scheme = if tls.is_some() { "https" } else { "http" };

@@ -1,6 +1,6 @@
 //! `vedette check` from outside: two hundred targets at once, exit codes, what is remembered, what is refused.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+#![expect(clippy::expect_used, reason = "a test that cannot go on says why and fails")]
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn kinds() -> [Kind; 10] {
     ]
 }
 
-fn config(checks: Vec<Value>) -> Value {
+fn config(checks: &[Value]) -> Value {
     json!({"defaults": {"timeout": "2s", "retries": 1}, "checks": checks})
 }
 
@@ -69,8 +69,8 @@ fn check(name: &str, target: &Target) -> Value {
 #[tokio::test]
 async fn two_hundred_targets_get_the_right_verdict_in_the_time_of_the_slowest() {
     let (home, kinds) = (Home::new(), kinds());
-    let slowest = Target::open(Answer::slow(SLOW)).await;
-    let alone = config(vec![check("alone", &slowest)]);
+    let slowest = Target::open(Answer::slow(SLOW));
+    let alone = config(&[check("alone", &slowest)]);
     // Twice, so that what is done once per machine is not in the figure.
     home.check_file(&alone).await;
     let one = home.check_file(&alone).await;
@@ -78,13 +78,13 @@ async fn two_hundred_targets_get_the_right_verdict_in_the_time_of_the_slowest() 
     for index in 0..200 {
         let kind = &kinds[index % kinds.len()];
         let target = match &kind.answer {
-            Some(answer) => Target::open(answer.clone()).await,
+            Some(answer) => Target::open(answer.clone()),
             None => Target::refusing().await,
         };
         targets.push((format!("{}-{index}", kind.name), target, kind));
     }
     let checks = targets.iter().map(|(name, target, kind)| json!({"name": name, "target": target.url(), "with": {"expect": kind.expect}}));
-    let all = home.check_file(&config(checks.collect())).await;
+    let all = home.check_file(&config(&checks.collect::<Vec<_>>())).await;
 
     let services = all.services();
     assert_eq!(services.len(), 200);
@@ -102,19 +102,19 @@ async fn two_hundred_targets_get_the_right_verdict_in_the_time_of_the_slowest() 
 
 #[tokio::test]
 async fn exit_0_is_for_success_alone() {
-    let (home, good, late) = (Home::new(), Target::open(Answer::healthy()).await, Target::open(Answer::unavailable_once()).await);
+    let (home, good, late) = (Home::new(), Target::open(Answer::healthy()), Target::open(Answer::unavailable_once()));
     assert_eq!(home.check(&[&good.url(), &late.url()]).await.code, 0);
 }
 
 #[tokio::test]
 async fn exit_1_is_for_a_target_that_fails_among_good_ones() {
-    let (home, good, bad) = (Home::new(), Target::open(Answer::healthy()).await, Target::open(Answer::new(404, "")).await);
+    let (home, good, bad) = (Home::new(), Target::open(Answer::healthy()), Target::open(Answer::new(404, "")));
     assert_eq!(home.check(&[&good.url(), &bad.url()]).await.code, 1);
 }
 
 #[tokio::test]
 async fn exit_2_is_for_what_cannot_be_understood_and_nothing_is_asked() {
-    let (home, target) = (Home::new(), Target::open(Answer::healthy()).await);
+    let (home, target) = (Home::new(), Target::open(Answer::healthy()));
     let url = target.url();
     for arguments in [&["--timeout", "2", url.as_str()] as &[&str], &[&url, "ftp://127.0.0.1/"], &["--no-such-option", &url], &[]] {
         let finished = home.check(arguments).await;
@@ -126,7 +126,7 @@ async fn exit_2_is_for_what_cannot_be_understood_and_nothing_is_asked() {
 
 #[tokio::test]
 async fn exit_3_is_for_a_plugin_at_fault_and_a_target_that_fails_is_worse() {
-    let (home, good, bad) = (Home::new(), Target::open(Answer::healthy()).await, Target::open(Answer::new(500, "")).await);
+    let (home, good, bad) = (Home::new(), Target::open(Answer::healthy()), Target::open(Answer::new(500, "")));
     let source = home.write("hostile.wasm", HOSTILE);
     let with = |target: &Target| {
         json!({"plugins": {"hostile": {"source": source}}, "checks": [
@@ -143,8 +143,8 @@ async fn exit_3_is_for_a_plugin_at_fault_and_a_target_that_fails_is_worse() {
 
 #[tokio::test]
 async fn the_last_success_survives_and_stands_still_while_the_target_fails() {
-    let (home, target) = (Home::new(), Target::open(Answer::healthy()).await);
-    let file = config(vec![check("api", &target)]);
+    let (home, target) = (Home::new(), Target::open(Answer::healthy()));
+    let file = config(&[check("api", &target)]);
     let last_success = async || home.check_file(&file).await.services()["api"]["last_success"].clone();
     let first = last_success().await;
     assert!(first.is_string());
@@ -158,9 +158,9 @@ async fn the_last_success_survives_and_stands_still_while_the_target_fails() {
 async fn a_certificate_is_judged_by_the_authorities_that_are_trusted() {
     let authority = Authority::new();
     let (knowing, ignorant) = (Home::new().trusting(&authority), Home::new().trusting(&Authority::new()));
-    let valid = Target::open_tls(Answer::healthy(), authority.valid()).await;
-    let expired = Target::open_tls(Answer::healthy(), authority.expired()).await;
-    let file = config(vec![check("valid", &valid), check("expired", &expired)]);
+    let valid = Target::open_tls(Answer::healthy(), authority.valid());
+    let expired = Target::open_tls(Answer::healthy(), authority.expired());
+    let file = config(&[check("valid", &valid), check("expired", &expired)]);
     let (known, unknown) = (knowing.check_file(&file).await.services(), ignorant.check_file(&file).await.services());
     assert_eq!(known["valid"]["result"], "success", "{:#}", known["valid"]);
     for service in [&known["expired"], &unknown["valid"], &unknown["expired"]] {
@@ -200,8 +200,9 @@ async fn ten_wrong_configurations_are_refused_with_their_place() {
 #[tokio::test]
 async fn several_mistakes_leave_together() {
     let home = Home::new();
-    let mistakes: String = (0..10).map(|index| format!("  - name: c{index}\n    target: http://127.0.0.1:9/\n    evry: 30s\n")).collect();
-    let file = home.write("wrong.yaml", format!("checks:\n{mistakes}")).display().to_string();
+    let mistake = |index: usize| format!("  - name: c{index}\n    target: http://127.0.0.1:9/\n    evry: 30s\n");
+    let mistakes: Vec<_> = (0..10).map(mistake).collect();
+    let file = home.write("wrong.yaml", format!("checks:\n{}", mistakes.concat())).display().to_string();
     let finished = home.check(&["-c", &file]).await;
     assert_eq!(finished.code, 2);
     for index in 0..10 {

@@ -1,6 +1,7 @@
 //! `vedette run` with a real collector, over HTTP and over gRPC: what was asked, what arrived, what Prometheus would see.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on says why and fails")]
+#![expect(clippy::float_cmp, reason = "counts are exact")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -55,16 +56,16 @@ async fn watched(authority: &Authority) -> Vec<Watched> {
     let wrong = json!({"with": {"expect": {"status": 204, "body_contains": "cart"}, "warn": {"latency": "1ns"}}});
     let slo = json!({"slo": {"objective": "99%", "window": "30d"}, "labels": {"team": "payments"}});
     vec![
-        new("healthy", Target::open(Answer::healthy()).await, slo, "success"),
-        new("slow", Target::open(Answer::slow(Duration::from_millis(300))).await, json!({}), "success"),
-        new("by-turns", Target::open(Answer::unavailable_by_turns()).await, json!({"retries": 1, "every": "4s"}), "success"),
-        new("hops", Target::open(Answer::Hops(2)).await, json!({}), "success"),
-        new("secure", Target::open_tls(Answer::healthy(), authority.valid()).await, json!({}), "success"),
-        new("expired", Target::open_tls(Answer::healthy(), authority.expired()).await, json!({}), "failure"),
-        new("wrong", Target::open(Answer::healthy()).await, wrong, "failure"),
+        new("healthy", Target::open(Answer::healthy()), slo, "success"),
+        new("slow", Target::open(Answer::slow(Duration::from_millis(300))), json!({}), "success"),
+        new("by-turns", Target::open(Answer::unavailable_by_turns()), json!({"retries": 1, "every": "4s"}), "success"),
+        new("hops", Target::open(Answer::Hops(2)), json!({}), "success"),
+        new("secure", Target::open_tls(Answer::healthy(), authority.valid()), json!({}), "success"),
+        new("expired", Target::open_tls(Answer::healthy(), authority.expired()), json!({}), "failure"),
+        new("wrong", Target::open(Answer::healthy()), wrong, "failure"),
         new("refused", Target::refusing().await, json!({}), "failure"),
-        new("reset", Target::open(Answer::Reset).await, json!({}), "failure"),
-        new("late", Target::open(Answer::slow(Duration::from_secs(30))).await, json!({}), "timeout"),
+        new("reset", Target::open(Answer::Reset), json!({}), "failure"),
+        new("late", Target::open(Answer::slow(Duration::from_secs(30))), json!({}), "timeout"),
     ]
 }
 

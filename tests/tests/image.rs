@@ -43,8 +43,8 @@ impl Image {
             home.path("graph").display(),
             home.path("run").display()
         );
-        let home = home.with("CONTAINERS_STORAGE_CONF", &home.write("storage.conf", storage).display().to_string());
-        let home = home.with("BUILDAH_ISOLATION", "chroot");
+        let storage = home.write("storage.conf", storage).display().to_string();
+        let home = home.with("CONTAINERS_STORAGE_CONF", &storage).with("BUILDAH_ISOLATION", "chroot");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/image");
         output(home.tool(&script).arg(binary()).arg(TAG)).await;
         let mut image = Self { home, config: Value::Null, size: 0 };
@@ -83,12 +83,13 @@ async fn the_image_is_small_and_runs_as_nobody_on_a_read_only_root() {
     assert_eq!(image.config["User"], USER);
     assert_eq!(image.texts("Cmd"), ["run"]);
     assert!(image.config["ExposedPorts"].get("9115/tcp").is_some() && image.config["Volumes"].get("/var/lib/vedette").is_some());
-    let target = Target::open(Answer::healthy()).await;
+    let target = Target::open(Answer::healthy());
+    let url = target.url();
     let container = image.buildah(&["from", "--pull-never", TAG]).await;
     let entry = image.texts("Entrypoint");
 
     // One question, with the tool's own isolation.
-    let check = [&["run", &container, "--"], entry.as_slice(), &["check", "--format", "json", &target.url()]].concat();
+    let check = [&["run", &container, "--"], entry.as_slice(), &["check", "--format", "json", &url]].concat();
     let document: Value = serde_json::from_str(&image.buildah(&check).await).expect("JSON");
     assert_eq!(document["summary"], json!({"total": 1, "ok": 1, "fail": 0}), "{document:#}");
 
@@ -102,7 +103,7 @@ async fn the_image_is_small_and_runs_as_nobody_on_a_read_only_root() {
     let file = json!({
         "agent": {"listen": "127.0.0.1:0"},
         "defaults": {"every": "1s", "timeout": "800ms", "retries": 0},
-        "checks": [{"name": "api", "target": target.url()}],
+        "checks": [{"name": "api", "target": url}],
     });
     std::fs::write(config.join("vedette.yaml"), file.to_string()).expect("the test's folder takes a file");
     let mut command = image.home.tool(Path::new("unshare"));

@@ -1,6 +1,6 @@
 //! `vedette run` from outside: page, grid, overload, outages of targets and collector, plugins that misbehave.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on says why and fails")]
+#![expect(clippy::float_cmp, reason = "counts are exact")]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,12 +16,12 @@ use e2e::target::Target;
 use serde_json::{Value, json};
 
 /// A check every second, which is often for a test and nothing for an agent.
-fn quick(checks: Vec<Value>) -> Value {
+fn quick(checks: &[Value]) -> Value {
     json!({"defaults": {"every": "1s", "timeout": "800ms", "retries": 0}, "checks": checks})
 }
 
-fn exporting(mut config: Value, receiver: &Receiver) -> Value {
-    config["export"] = json!({"otlp": {"endpoint": receiver.endpoint()}});
+fn exporting(mut config: Value, backend: &Receiver) -> Value {
+    config["export"] = json!({"otlp": {"endpoint": backend.endpoint()}});
     config
 }
 
@@ -31,8 +31,8 @@ fn check(name: &str, target: &Target) -> Value {
 
 #[tokio::test]
 async fn an_agent_without_a_collector_probes_and_serves() {
-    let (home, target) = (Home::new(), Target::open(Answer::healthy()).await);
-    let agent = Agent::start(&home, &quick(vec![check("api", &target)])).await;
+    let (home, target) = (Home::new(), Target::open(Answer::healthy()));
+    let agent = Agent::start(&home, &quick(&[check("api", &target)])).await;
     eventually("the target is asked again and again", async || (target.count() >= 3).then_some(())).await;
 
     let page = agent.get("/").await;
@@ -55,9 +55,9 @@ async fn an_agent_without_a_collector_probes_and_serves() {
 
 #[tokio::test]
 async fn overload_is_skipped_and_counted() {
-    let (home, target) = (Home::new(), Target::open(Answer::slow(Duration::from_millis(400))).await);
+    let (home, target) = (Home::new(), Target::open(Answer::slow(Duration::from_millis(400))));
     let checks = (0..20).map(|index| json!({"name": format!("c{index}"), "target": target.at(&format!("/{index}"))}));
-    let mut config = quick(checks.collect());
+    let mut config = quick(&checks.collect::<Vec<_>>());
     config["agent"] = json!({"concurrency": 2});
     let agent = Agent::start(&home, &config).await;
     // Twenty runs a second are planned, five can be done.
@@ -91,11 +91,11 @@ fn changes(received: &Received, to: &str) -> usize {
 
 #[tokio::test]
 async fn a_target_that_dies_flips_up_and_state_and_is_told_once() {
-    let (home, target, receiver) = (Home::new(), Target::open(Answer::healthy()).await, Receiver::open().await);
-    let agent = Agent::start(&home, &exporting(quick(vec![check("api", &target)]), &receiver)).await;
+    let (home, target, backend) = (Home::new(), Target::open(Answer::healthy()), Receiver::open());
+    let agent = Agent::start(&home, &exporting(quick(&[check("api", &target)]), &backend)).await;
     let arrived = async |up: f64, state: &str| {
         eventually(&format!("up is {up} and the state {state}"), async || {
-            let received = receiver.received();
+            let received = backend.received();
             let holds = received.last("synthetic.check.state", &[("synthetic.state", state)]) == Some(1.0);
             (holds && received.last("synthetic.check.up", &[]) == Some(up)).then_some(())
         })
@@ -104,19 +104,19 @@ async fn a_target_that_dies_flips_up_and_state_and_is_told_once() {
     arrived(1.0, "up").await;
     target.die().await;
     arrived(0.0, "down").await;
-    eventually("the change is told", async || (changes(&receiver.received(), "down") > 0).then_some(())).await;
-    let stood = receiver.received().last("synthetic.check.last_success.time", &[]);
+    eventually("the change is told", async || (changes(&backend.received(), "down") > 0).then_some(())).await;
+    let stood = backend.received().last("synthetic.check.last_success.time", &[]);
     // Some more runs fail, and change nothing.
-    let failures = async || receiver.received().total("synthetic.check.runs", &[("error.type", "connect_refused")]);
+    let failures = async || backend.received().total("synthetic.check.runs", &[("error.type", "connect_refused")]);
     let before = failures().await;
     eventually("it fails again", async || (failures().await >= before + 2.0).then_some(())).await;
-    assert_eq!(receiver.received().last("synthetic.check.last_success.time", &[]), stood);
+    assert_eq!(backend.received().last("synthetic.check.last_success.time", &[]), stood);
     target.revive();
     arrived(1.0, "up").await;
-    eventually("the recovery is told", async || (changes(&receiver.received(), "up") > 0).then_some(())).await;
+    eventually("the recovery is told", async || (changes(&backend.received(), "up") > 0).then_some(())).await;
     assert_eq!(agent.terminate().await, 0);
 
-    let received = receiver.received();
+    let received = backend.received();
     assert_eq!(changes(&received, "down"), 1, "{:#?}", received.events);
     let down = received.events("synthetic.check.state_changed", &[]).into_iter().find(|event| event.severity >= 13).expect("a warning");
     assert!(received.traces().contains_key(down.trace_id.as_str()), "it points at the run that caused it");
@@ -125,12 +125,12 @@ async fn a_target_that_dies_flips_up_and_state_and_is_told_once() {
 
 #[tokio::test]
 async fn every_request_is_a_trace_even_after_an_absence_of_the_collector() {
-    let (home, target, receiver) = (Home::new(), Target::open(Answer::healthy()).await, Receiver::refusing_first(6).await);
-    let agent = Agent::start(&home, &exporting(quick(vec![check("api", &target)]), &receiver)).await;
-    eventually("the collector takes something", async || (!receiver.received().spans.is_empty()).then_some(())).await;
+    let (home, target, backend) = (Home::new(), Target::open(Answer::healthy()), Receiver::refusing_first(6));
+    let agent = Agent::start(&home, &exporting(quick(&[check("api", &target)]), &backend)).await;
+    eventually("the collector takes something", async || (!backend.received().spans.is_empty()).then_some(())).await;
     eventually("and goes on", async || (target.count() >= 6).then_some(())).await;
     assert_eq!(agent.terminate().await, 0);
-    let (received, requests) = (receiver.received(), target.requests());
+    let (received, requests) = (backend.received(), target.requests());
     let asked: BTreeSet<_> = requests.iter().filter_map(|request| request.trace_id()).collect();
     let told: BTreeSet<_> = received.traces().into_keys().collect();
     assert_eq!(asked.len(), requests.len(), "each run has a trace of its own");
@@ -140,12 +140,12 @@ async fn every_request_is_a_trace_even_after_an_absence_of_the_collector() {
 
 #[tokio::test]
 async fn a_run_in_flight_is_finished_and_told_before_the_end() {
-    let (home, target, receiver) = (Home::new(), Target::open(Answer::slow(Duration::from_millis(600))).await, Receiver::open().await);
-    let agent = Agent::start(&home, &exporting(quick(vec![check("api", &target)]), &receiver)).await;
+    let (home, target, backend) = (Home::new(), Target::open(Answer::slow(Duration::from_millis(600))), Receiver::open());
+    let agent = Agent::start(&home, &exporting(quick(&[check("api", &target)]), &backend)).await;
     let seen = target.count();
     eventually("a run begins", async || (target.count() > seen).then_some(())).await;
     assert_eq!(agent.terminate().await, 0);
-    let received = receiver.received();
+    let received = backend.received();
     for request in target.requests() {
         let trace = request.trace_id().expect("a traceparent");
         assert!(received.traces().contains_key(trace), "the run of {trace} was not told");
@@ -168,24 +168,24 @@ const MISDEEDS: [(&str, &str); 8] = [
 
 #[tokio::test]
 async fn plugins_that_misbehave_end_as_errors_of_their_own_and_fifty_neighbours_keep_their_grid() {
-    let (home, target, receiver) = (Home::new(), Target::open(Answer::healthy()).await, Receiver::open().await);
+    let (home, target, backend) = (Home::new(), Target::open(Answer::healthy()), Receiver::open());
     let source = home.write("hostile.wasm", HOSTILE);
     let neighbours: Vec<_> = (0..50).map(|index| format!("n{index}")).collect();
     let good = neighbours.iter().map(|name| json!({"name": name, "target": target.at(&format!("/{name}"))}));
     let bad = MISDEEDS
         .iter()
         .map(|(deed, _)| json!({"name": deed, "plugin": "hostile", "target": target.url(), "with": {"do": deed}, "every": "2s"}));
-    let mut config = exporting(quick(good.chain(bad).collect()), &receiver);
+    let mut config = exporting(quick(&good.chain(bad).collect::<Vec<_>>()), &backend);
     config["plugins"] = json!({"hostile": {"source": source}});
     let agent = Agent::start(&home, &config).await;
     eventually("every misdeed was done three times", async || {
-        let received = receiver.received();
+        let received = backend.received();
         MISDEEDS.iter().all(|(deed, _)| received.runs(deed).len() >= 3).then_some(())
     })
     .await;
     assert_eq!(agent.terminate().await, 0);
 
-    let received = receiver.received();
+    let received = backend.received();
     for (deed, error_type) in MISDEEDS {
         for run in received.runs(deed) {
             assert_eq!(run.attributes["synthetic.check.result"], "error", "{run:#?}");
