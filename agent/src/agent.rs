@@ -124,7 +124,7 @@ fn info(probe: &Probe) -> ProbeInfo {
 }
 
 /// Secrets that are text. Headers and tokens cannot be anything else.
-fn texts(secrets: &Secrets) -> BTreeMap<String, String> {
+pub(crate) fn texts(secrets: &Secrets) -> BTreeMap<String, String> {
     secrets.iter().filter_map(|(name, value)| Some((name.clone(), String::from_utf8(value.clone()).ok()?))).collect()
 }
 

@@ -25,8 +25,9 @@ const NOT_FOR_GUESTS: &[&str] = &[
     "CARGO_BUILD_TARGET",
 ];
 
-/// The stack is small and stands first, so that running over its end is a trap and not an overwritten constant.
-const FLAGS: &[&str] = &["-Clink-arg=-zstack-size=65536", "-Clink-arg=--stack-first"];
+/// The stack stands first, so that running over its end is a trap and not an overwritten constant. It holds JSON as deep as
+/// `serde_json` reads it: a target's answer must not be able to make a plugin trap.
+const FLAGS: &[&str] = &["-Clink-arg=-zstack-size=131072", "-Clink-arg=--stack-first"];
 
 /// Compiles `packages` of the workspace at `root` and writes each as `{package}.wasm` into `OUT_DIR`: validated components.
 pub(crate) fn compile(root: &Path, packages: &[&str]) -> Result<(), Box<dyn Error>> {

@@ -1,4 +1,4 @@
-//! The agent's own log, on stderr.
+//! The agent's own log, on stderr and, if the configuration says so, over OTLP as well.
 
 use std::io::{self, IsTerminal};
 
@@ -8,18 +8,23 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
 use crate::config::LogConfig;
+use crate::telemetry::diagnostics::Diagnostics;
 
 /// For commands whose output is the result: only what went wrong.
 pub(super) fn quiet() {
     start(&LogConfig { level: tracing::Level::WARN, json: false, otlp: false });
 }
 
-/// As the configuration says. Libraries are heard from `warn` on.
-pub(super) fn start(log: &LogConfig) {
+/// As the configuration says. Libraries are heard from `warn` on. What `agent.log.otlp` asks for is returned, to be started
+/// once it is known where to send.
+pub(super) fn start(log: &LogConfig) -> Option<Diagnostics> {
     let filter = Targets::new().with_default(log.level.min(tracing::Level::WARN)).with_target("vedette", log.level);
     let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).with_target(false);
     let lines = if log.json { lines.json().with_filter(filter).boxed() } else { lines.with_filter(filter).boxed() };
+    let diagnostics = log.otlp.then(Diagnostics::default);
+    let sent = diagnostics.as_ref().map(|diagnostics| diagnostics.layer(log.level));
     // A second start (in tests) leaves the first in place.
-    let _ = tracing_subscriber::registry().with(lines).try_init();
+    let _ = tracing_subscriber::registry().with(lines).with(sent).try_init();
+    diagnostics
 }

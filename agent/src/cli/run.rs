@@ -29,10 +29,13 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<u8> {
 /// Watches what a file says until SIGTERM or SIGINT; a second signal ends at once.
 pub(super) async fn watch(path: PathBuf) -> anyhow::Result<u8> {
     let document = config::read(&path);
-    super::logging::start(&document.agent().log);
+    let mut diagnostics = super::logging::start(&document.agent().log);
     let opened = setup::open(&document, Purpose::Schedule, StateDir::Configured).await?;
     let config = opened.loaded.config;
     let secrets = plan::secret_values(&config)?;
+    if let Some(diagnostics) = &mut diagnostics {
+        diagnostics.start(config.otlp.as_ref(), &agent::texts(&secrets), &opened.store.instance_id())?;
+    }
     let plan = plan::build(&config, &opened.catalogue, &secrets).await?;
     let listener = listen(&config.agent).await?;
     if let Some(address) = listener.as_ref().map(TcpListener::local_addr).transpose()? {
@@ -40,8 +43,11 @@ pub(super) async fn watch(path: PathBuf) -> anyhow::Result<u8> {
     }
     let stop = CancellationToken::new();
     tokio::spawn(until_signalled(stop.clone()));
-    agent::run(Setup { config, plan, secrets, store: opened.store, vitals: Arc::clone(&opened.vitals), listener }, stop).await?;
-    Ok(super::OK)
+    let ended = agent::run(Setup { config, plan, secrets, store: opened.store, vitals: Arc::clone(&opened.vitals), listener }, stop).await;
+    if let Some(diagnostics) = diagnostics {
+        diagnostics.end().await;
+    }
+    ended.map(|()| super::OK)
 }
 
 /// A port that is taken is said before anything runs.

@@ -42,6 +42,9 @@ pub(super) fn store<T: Limited>(engine: &Engine, data: T, meter: Arc<Meter>) -> 
         if meter.exceeded() {
             return Err(Exceeded.into());
         }
+        if !meter.held_long() {
+            return Ok(UpdateDeadline::Continue(1));
+        }
         // tokio's own way of yielding lets timers and sockets be looked at before the guest goes on.
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     });

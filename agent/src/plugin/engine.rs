@@ -14,7 +14,7 @@ use super::{HostOptions, PluginError};
 use crate::config::quantity;
 
 /// Between two looks at a guest that runs. Also the longest stretch for which one guest holds a worker thread.
-const TICK: Duration = Duration::from_millis(2);
+pub(super) const TICK: Duration = Duration::from_millis(2);
 
 /// Of a guest's linear memory, table or both: kept mapped between two runs in the same slot.
 const KEEP_RESIDENT: usize = 256 << 10;

@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::engine::Ticker;
+use super::engine::{TICK, Ticker};
 use crate::clock::nanos;
 
 /// Something to wait for on behalf of a guest.
@@ -52,6 +52,12 @@ impl Meter {
     /// Whether it has used more than it may.
     pub(super) fn exceeded(&self) -> bool {
         nanos(self.spent()) > self.limit
+    }
+
+    /// Called within a guest at a tick: whether it has held its thread for long enough. A guest that has just come back from an errand has not, however
+    /// many ticks there were meanwhile.
+    pub(super) fn held_long(&self) -> bool {
+        thread_cpu().saturating_sub(self.since.load(Relaxed)) >= nanos(TICK)
     }
 
     fn resume(&self) {

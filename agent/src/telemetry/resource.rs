@@ -7,8 +7,14 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use super::otlp::text;
 use super::settings::{Env, pairs};
 
-/// What is known of the agent, what the operator says in `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` winning.
+/// As a message.
 pub(super) fn resource(env: &Env, instance_id: &str) -> Resource {
+    let attributes = facts(env, instance_id).into_iter().map(|(key, value)| text(&key, value)).collect();
+    Resource { attributes, ..Resource::default() }
+}
+
+/// What is known of the agent, what the operator says in `OTEL_RESOURCE_ATTRIBUTES` and `OTEL_SERVICE_NAME` winning.
+pub(super) fn facts(env: &Env, instance_id: &str) -> BTreeMap<String, String> {
     let mut all = BTreeMap::from([
         ("service.name".to_owned(), "vedette".to_owned()),
         ("service.version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
@@ -21,7 +27,7 @@ pub(super) fn resource(env: &Env, instance_id: &str) -> Resource {
     if let Some(name) = env.get("OTEL_SERVICE_NAME") {
         all.insert("service.name".to_owned(), name.to_owned());
     }
-    Resource { attributes: all.into_iter().map(|(key, value)| text(&key, value)).collect(), ..Resource::default() }
+    all
 }
 
 #[cfg(test)]

@@ -18,8 +18,9 @@ use vedette_sdk::{Failure, Instrument, Manifest, Measurement, Summariser};
 use crate::memory::Memory;
 use crate::window::Window;
 
-/// How fast the middle, the slow and the slowest are: name, and how many per mille of the runs are at most so slow.
-const QUANTILES: [(&str, u64); 3] = [("latency.p50", 500), ("latency.p95", 950), ("latency.p99", 990)];
+/// How fast the middle, the slow and the slowest are: names, and how many per mille of the runs are at most so slow.
+const QUANTILES: [&str; 3] = ["latency.p50", "latency.p95", "latency.p99"];
+const PER_MILLE: [u64; 3] = [500, 950, 990];
 
 /// Settings: counts of runs in a row, but for `unknown_after`, which counts intervals.
 #[derive(Clone, Debug, Deserialize)]
@@ -46,7 +47,7 @@ impl Summariser for Availability {
     fn manifest() -> Manifest {
         let manifest =
             Manifest::new("vedette:availability", env!("CARGO_PKG_VERSION"), "Up, degraded, down or flapping, and how often it was good");
-        QUANTILES.iter().fold(manifest.config_schema(include_str!("schema.json")), |manifest, (name, _)| {
+        QUANTILES.iter().fold(manifest.config_schema(include_str!("schema.json")), |manifest, name| {
             manifest.measures(name, "s", Instrument::Gauge, "Quantile of the latency of successful runs in a window")
         })
     }
@@ -90,11 +91,12 @@ fn availability(window: &Window) -> Option<Sli> {
 }
 
 fn quantiles(window: &Window) -> Vec<Measurement> {
-    let (histogram, name) = (window.latencies(), window.name());
-    let measured = QUANTILES.iter().filter_map(|(quantile, share)| {
-        let seconds = histogram.quantile(*share)? / 1e9;
-        Some(Measurement::new(quantile, "s", Instrument::Gauge, seconds).of("window", name.as_str()))
-    });
+    let Some(told) = window.latencies().quantiles(PER_MILLE) else { return Vec::new() };
+    let name = window.name();
+    let measured = QUANTILES
+        .iter()
+        .zip(told)
+        .map(|(quantile, nanoseconds)| Measurement::new(quantile, "s", Instrument::Gauge, nanoseconds / 1e9).of("window", name.as_str()));
     measured.collect()
 }
 

@@ -26,9 +26,12 @@ impl Memory {
     /// are dropped.
     pub(crate) fn of(previous: Option<&Previous>, windows: &[u64]) -> Self {
         let read = previous.and_then(|previous| Self::read(&previous.memory));
-        let before = read.unwrap_or_else(|| Self { track: Track::anew(previous), windows: Vec::new() });
-        let kept = |length: &u64| before.windows.iter().find(|window| window.length == *length).cloned();
-        Self { windows: windows.iter().map(|length| kept(length).unwrap_or_else(|| Window::new(*length))).collect(), track: before.track }
+        let Self { track, windows: mut kept } = read.unwrap_or_else(|| Self { track: Track::anew(previous), windows: Vec::new() });
+        let take = |length: &u64| match kept.iter().position(|window| window.length == *length) {
+            Some(place) => kept.swap_remove(place),
+            None => Window::new(*length),
+        };
+        Self { windows: windows.iter().map(take).collect(), track }
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
@@ -60,7 +63,7 @@ impl Memory {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(4 << 10);
         put(&mut bytes, VERSION);
         self.track.write(&mut bytes);
         put(&mut bytes, self.windows.len() as u64);
@@ -73,9 +76,12 @@ impl Memory {
     }
 }
 
-/// FNV-1a: against accidents, such as a torn write, and nothing else.
-fn checksum(bytes: &[u8]) -> [u8; 4] {
-    bytes.iter().fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)).to_le_bytes()
+/// FNV-1a over words of eight bytes: against accidents, such as a torn write, and nothing else.
+fn checksum(bytes: &[u8]) -> [u8; 8] {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mixed = |sum: u64, word: u64| (sum ^ word).wrapping_mul(0x0100_0000_01b3);
+    let sum = words.iter().fold(0xcbf2_9ce4_8422_2325, |sum, word| mixed(sum, u64::from_le_bytes(*word)));
+    rest.iter().fold(sum, |sum, byte| mixed(sum, u64::from(*byte))).to_le_bytes()
 }
 
 #[cfg(test)]

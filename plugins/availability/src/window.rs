@@ -121,12 +121,15 @@ impl Window {
         let mut window = Self::new(reader.number()?);
         window.shift = reader.small().filter(|shift| CELLS >> shift > 0)?;
         let mut index = 0_u64;
-        for place in 0..reader.count()? {
+        let buckets = reader.count()?;
+        window.buckets.reserve(buckets + 1);
+        for place in 0..buckets {
             let (step, good, valid) = (reader.number()?, reader.small()?, reader.small()?);
             index = index.checked_add(step).filter(|_| place == 0 || step > 0)?;
-            let mut bucket = Bucket { index, good, valid, latencies: Vec::new() };
+            let cells = reader.count()?;
+            let mut bucket = Bucket { index, good, valid, latencies: Vec::with_capacity(cells) };
             let mut cell = 0_u16;
-            for place in 0..reader.count()? {
+            for place in 0..cells {
                 let (step, count) = (reader.small()?, reader.small()?);
                 cell = cell.checked_add(step).filter(|cell| *cell < CELLS && (place == 0 || step > 0))?;
                 bucket.latencies.push((cell, count));
@@ -181,9 +184,9 @@ mod tests {
         for millis in 1..=500 {
             window.add(0, true, Some(millis * 1_000_000));
         }
-        let before = (bytes(&window).len(), window.latencies().quantile(500).unwrap());
+        let before = (bytes(&window).len(), window.latencies().quantiles([500]).unwrap()[0]);
         assert!(window.coarsen());
-        let after = (bytes(&window).len(), window.latencies().quantile(500).unwrap());
+        let after = (bytes(&window).len(), window.latencies().quantiles([500]).unwrap()[0]);
         assert!(after.0 < before.0, "{before:?} {after:?}");
         assert!((after.1 / before.1 - 1.0).abs() < 0.13, "{before:?} {after:?}");
         while window.coarsen() {}

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use regex::Regex;
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value};
 use serde_json_path::JsonPath;
 use vedette_sdk::{ConfigIssue, Failure};
@@ -153,8 +153,9 @@ fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
+/// Groups within groups are limited to what the guest's stack holds.
 fn regex(pattern: &str) -> Result<Regex, String> {
-    Regex::new(pattern).map_err(|error| error.to_string())
+    RegexBuilder::new(pattern).nest_limit(150).build().map_err(|error| error.to_string())
 }
 
 /// `200`, `2xx` or `300-304`.

@@ -51,8 +51,8 @@ impl<'de> Deserialize<'de> for Redirects {
         if value == "none" {
             return Ok(Self::AreAnswers);
         }
-        let most = value.as_u64().and_then(|most| u8::try_from(most).ok()).filter(|most| *most <= 20);
-        most.map(Self::AtMost).ok_or_else(|| serde::de::Error::custom("redirects is neither `none` nor a number up to 20"))
+        let most = value.as_u64().and_then(|most| u8::try_from(most).ok()).filter(|most| *most <= 10);
+        most.map(Self::AtMost).ok_or_else(|| serde::de::Error::custom("redirects is neither `none` nor a number up to 10"))
     }
 }
 
@@ -152,11 +152,11 @@ mod tests {
     }
 
     #[test]
-    fn redirects_are_none_or_a_number_up_to_20() {
-        for (text, redirects) in [(r#""none""#, Redirects::AreAnswers), ("0", Redirects::AtMost(0)), ("20", Redirects::AtMost(20))] {
+    fn redirects_are_none_or_a_number_up_to_10() {
+        for (text, redirects) in [(r#""none""#, Redirects::AreAnswers), ("0", Redirects::AtMost(0)), ("10", Redirects::AtMost(10))] {
             assert_eq!(serde_json::from_str::<Redirects>(text).unwrap(), redirects);
         }
-        for text in ["21", "-1", "1.5", r#""some""#, "null"] {
+        for text in ["11", "-1", "1.5", r#""some""#, "null"] {
             assert!(serde_json::from_str::<Redirects>(text).is_err(), "{text}");
         }
     }

@@ -71,7 +71,7 @@ impl http::Host for Lent {
 
 impl Lent {
     /// Everything that can be refused before anything is sent.
-    fn prepare(&mut self, request: http::Request) -> Result<Prepared, Refusal> {
+    pub(super) fn prepare(&mut self, request: http::Request) -> Result<Prepared, Refusal> {
         if self.asked >= self.call.limits.exchanges {
             let most = self.call.limits.exchanges;
             return Err(Refusal::Exhausted(format!("{most} exchanges are all that an attempt may make")));

@@ -10,6 +10,9 @@ mod secrets;
 mod state;
 mod trace;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use super::bindings::{net, types};

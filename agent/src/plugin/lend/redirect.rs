@@ -83,3 +83,87 @@ fn next(request: &Request, answer: &Answer) -> Option<Result<(Request, String), 
     }
     Some(Ok((next, location.clone())))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Instant;
+    use crate::network::{Field, TlsOptions};
+    use crate::outcome::{HttpVersion, SpanId};
+
+    fn request(method: Method) -> Request {
+        let field = |name: &str, secret| Field { name: name.to_owned(), value: b"x".to_vec(), secret };
+        Request {
+            method,
+            url: "https://user:word@shop.example.com/login".parse().unwrap(),
+            fields: vec![field("x-plain", false), field("X-Secret", true), field("Cookie", false), field("content-type", false)],
+            body: "password=hunter2".into(),
+            redirects: 10,
+            max_body: 1000,
+            keep_body: 1000,
+            version: None,
+            tls: TlsOptions::default(),
+            deadline: Instant::now() + Duration::from_secs(1),
+            parent: SpanId([1; 8]),
+            trace: None,
+            masks: Vec::new(),
+        }
+    }
+
+    fn answer(status: u16, location: &str) -> Answer {
+        Answer {
+            status,
+            version: HttpVersion::Http11,
+            fields: vec![("location".to_owned(), location.to_owned())],
+            body: bytes::Bytes::new(),
+            body_truncated: false,
+            body_size: 0,
+            trailers: Vec::new(),
+            url: String::new(),
+            locations: Vec::new(),
+        }
+    }
+
+    fn names(request: &Request) -> Vec<&str> {
+        request.fields.iter().map(|field| field.name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_secret_in_a_body_stays_with_its_origin() {
+        for status in [307, 308] {
+            for location in ["https://evil.example.com/", "http://shop.example.com/", "https://shop.example.com:444/", "//evil.example.com"]
+            {
+                let next = next(&request(Method::POST), &answer(status, location)).unwrap();
+                assert!(matches!(next, Err(NetError::Denied(_))), "{status} {location}");
+            }
+        }
+        let (same, location) = next(&request(Method::POST), &answer(307, "/again")).unwrap().unwrap();
+        assert_eq!((same.url.as_str(), location.as_str()), ("https://user:word@shop.example.com/again", "/again"));
+        assert_eq!((same.method.clone(), same.body.len(), names(&same).len()), (Method::POST, 16, 4));
+    }
+
+    #[test]
+    fn where_the_method_becomes_get_the_body_is_gone_and_elsewhere_the_credentials_too() {
+        for status in [301, 302, 303] {
+            let (elsewhere, _) = next(&request(Method::POST), &answer(status, "https://other.example.com/")).unwrap().unwrap();
+            assert_eq!((elsewhere.method.clone(), elsewhere.body.len()), (Method::GET, 0));
+            assert_eq!(names(&elsewhere), ["x-plain"]);
+            assert_eq!((elsewhere.url.username(), elsewhere.url.password()), ("", None));
+            let (here, _) = next(&request(Method::POST), &answer(status, "/home")).unwrap().unwrap();
+            assert_eq!(names(&here), ["x-plain", "X-Secret", "Cookie"]);
+        }
+    }
+
+    #[test]
+    fn a_put_keeps_its_body_with_302_and_so_does_not_leave_its_origin() {
+        assert!(matches!(next(&request(Method::PUT), &answer(302, "https://other.example.com/")), Some(Err(NetError::Denied(_)))));
+    }
+
+    #[test]
+    fn what_is_no_redirect_is_the_answer() {
+        assert!(next(&request(Method::POST), &answer(200, "/")).is_none());
+        assert!(next(&request(Method::POST), &answer(304, "/")).is_none());
+    }
+}
