@@ -31,7 +31,7 @@ const START: &str = r#"exec "$0" "$@" 3<&0 4>&1 </dev/null >/dev/null 2>&1"#;
 /// A process of its own with an empty profile. It ends with this handle.
 #[derive(Debug)]
 pub struct Browser {
-    _child: Child,
+    child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
     /// What has come of the next message.
@@ -85,7 +85,7 @@ impl Browser {
             .expect("a shell can be started");
         let commands = child.stdin.take().expect("standard input is piped");
         let answers = BufReader::new(child.stdout.take().expect("standard output is piped"));
-        Self { _child: child, commands, answers, partial: Vec::new(), last: 0, events: Vec::new() }
+        Self { child, commands, answers, partial: Vec::new(), last: 0, events: Vec::new() }
     }
 
     /// Opens an address in a new tab and looks at it for a while, in which it may change.
@@ -108,6 +108,13 @@ impl Browser {
         let view = self.view(tab).await;
         self.call(None, "Target.closeTarget", json!({"targetId": target})).await;
         view
+    }
+
+    /// Ends it, and waits until it writes to its profile no more.
+    pub async fn close(mut self) {
+        self.call(None, "Browser.close", json!({})).await;
+        let ended = timeout(PATIENCE, self.child.wait()).await.expect("the browser comes to an end");
+        ended.expect("a child can be waited for");
     }
 
     async fn view(&mut self, tab: Option<&str>) -> View {

@@ -64,6 +64,7 @@ async fn every_view_is_quiet_and_fits_and_asks_nobody_else() {
             }
         }
     }
+    browser.close().await;
     assert_eq!(agent.terminate().await, 0);
 }
 
