@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::quantity;
+use crate::config::{Mistakes, quantity};
 
 /// A synthetic monitoring agent.
 #[derive(Debug, Parser)]
@@ -85,7 +85,9 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
 
 /// One line that says what, where and what to do; of a configuration, all its mistakes.
 fn failed(error: &anyhow::Error, code: u8) -> ExitCode {
-    let _ = writeln!(io::stderr(), "vedette: {error:#}");
+    // Mistakes begin with their own place, which editors and CI systems look for at the start of a line.
+    let who = if error.is::<Mistakes>() { "" } else { "vedette: " };
+    let _ = writeln!(io::stderr(), "{who}{error:#}");
     ExitCode::from(code)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::config::{self, quantity};
+use crate::config;
 use crate::plan::{self, Catalogue};
 use crate::plugin::{Kind, Plugin};
 use crate::store::Store;
@@ -87,7 +87,7 @@ fn describe(plugin: &Plugin) -> String {
     line("kind", &kind(plugin));
     line("source", &if plugin.builtin() { "built-in" } else { "file" });
     line("digest", &format_args!("sha256:{}", plugin.digest()));
-    line("size", &format_args!("{} bytes ({})", plugin.size(), quantity::show_size(plugin.size() as u64)));
+    line("size", &format_args!("{} bytes", plugin.size()));
     if !manifest.target_schemes.is_empty() {
         line("targets", &manifest.target_schemes.join(", "));
     }
