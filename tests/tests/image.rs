@@ -17,14 +17,15 @@ const MOST: u64 = 25 * 1024 * 1024;
 const USER: &str = "65532:65532";
 
 /// A root that nothing can be written to but the volume, as `read_only` of a container runtime makes it: `$1` is the
-/// image's root, `$2` the volume, `$3` the configuration, the rest the command. It becomes the command.
+/// image's root, `$2` the volume, `$3` the configuration, `$4` the user, the rest the command, which it becomes.
 const READ_ONLY: &str = r#"set -e
 root=$1; volume=$2; config=$3; user=$4; shift 4
-mkdir -p "$root/etc/vedette" "$root/proc"
+mkdir -p "$root/etc/vedette" "$root/proc" "$root/dev"
 mount --bind "$root" "$root"
 mount --bind "$volume" "$root/var/lib/vedette"
 mount --bind "$config" "$root/etc/vedette"
 mount --rbind /proc "$root/proc"
+mount --rbind /dev "$root/dev"
 mount -o remount,bind,ro "$root"
 exec chroot --userspec="$user" --groups= "$root" "$@""#;
 
