@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::Mutex;
 
 use crate::clock::Timestamp;
 use crate::outcome::{Outcome, Record, Report, RunResult, State, StateChange, Summary};
-use crate::plan::{Probe, SUMMARY_SLOTS};
+use crate::plan::Probe;
 use crate::plugin::{Previous, Summarised, SummaryInput};
 use crate::store::Store;
 
@@ -17,8 +17,6 @@ use crate::store::Store;
 #[derive(Debug)]
 pub struct Summaries {
     lanes: Vec<Lane>,
-    /// Instances that summarise at the same time.
-    slots: Semaphore,
     store: Store,
 }
 
@@ -56,7 +54,7 @@ impl Summaries {
             };
             Lane { probe: Arc::clone(probe), past: Mutex::new(past) }
         };
-        Self { lanes: probes.iter().map(lane).collect(), slots: Semaphore::new(SUMMARY_SLOTS as usize), store }
+        Self { lanes: probes.iter().map(lane).collect(), store }
     }
 
     /// Folds one outcome in.
@@ -66,11 +64,7 @@ impl Summaries {
         let mut past = lane.past.lock().await;
         past.note(&outcome);
         let input = lane.input(&outcome, past.previous.clone());
-        let summarised = {
-            // The semaphore is never closed; if it were, one instance more would do no harm.
-            let _slot = self.slots.acquire().await;
-            lane.probe.summary.plugin.summarise(input, &lane.probe.summary.settings).await
-        };
+        let summarised = lane.probe.summary.plugin.summarise(input, &lane.probe.summary.settings).await;
         past.judge(&lane.probe, outcome, summarised)
     }
 

@@ -9,14 +9,9 @@ use parking_lot::Mutex;
 use super::PlanError;
 use crate::config::{Document, PluginSchema, PluginWanted, Schemas};
 use crate::network::Network;
-use crate::plugin::{Host, HostOptions, Kind, Plugin};
+use crate::plugin::{Host, HostOptions, Kind, MEMORY_LIMIT, Plugin};
 use crate::store::Store;
 use crate::vitals::Vitals;
-
-/// Instances beside the runs in flight: those that summarise.
-pub const SUMMARY_SLOTS: u32 = 16;
-/// The most linear memory that any guest may be given, whatever the configuration says, in bytes.
-pub const MEMORY_LIMIT: u64 = 1 << 30;
 
 /// Loads plugins when they are first asked for.
 #[derive(Debug)]
@@ -29,7 +24,7 @@ impl Catalogue {
     /// Opens the sandbox for so many runs in flight.
     pub fn open(concurrency: u32, store: &Store, vitals: &Arc<Vitals>) -> Result<Self, PlanError> {
         let options = HostOptions {
-            slots: concurrency.saturating_add(SUMMARY_SLOTS),
+            slots: concurrency,
             max_memory: MEMORY_LIMIT,
             cache: store.cache_dir(),
             network: Network::new(),

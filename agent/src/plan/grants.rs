@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{MEMORY_LIMIT, PlanError};
+use super::PlanError;
 use crate::config::{CheckConfig, Config, PluginConfig, SecretConfig, SecretSource};
 use crate::network::{Policy, Reach};
-use crate::plugin::{Grants, Limits, Secret};
+use crate::plugin::{Grants, Limits, MEMORY_LIMIT, Secret};
 
 /// Values of the secrets, by name.
 pub type Secrets = BTreeMap<String, Vec<u8>>;

@@ -11,7 +11,7 @@ use crate::config::{self, CheckConfig, Config, SloConfig, TargetConfig};
 use crate::outcome::{Identity, Label};
 use crate::plugin::{Grants, Limits, Plugin, PluginError};
 
-pub use catalogue::{Catalogue, MEMORY_LIMIT, SUMMARY_SLOTS, built_in};
+pub use catalogue::{Catalogue, built_in};
 pub use grants::{Secrets, secret_values};
 
 /// What the agent is going to do.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter};
 
-use super::{HostOptions, PluginError};
+use super::{HostOptions, PluginError, tuning};
 use crate::config::quantity;
 
 /// Between two looks at a guest that runs. Also the longest stretch for which one guest holds a worker thread.
@@ -45,22 +45,8 @@ pub(super) fn max_memory(options: &HostOptions) -> usize {
 }
 
 fn config(slots: u32, memory: usize) -> Config {
-    let mut config = Config::new();
-    config
-        .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots, memory)))
-        .memory_reservation(memory as u64)
-        .memory_may_move(false)
-        .memory_init_cow(true)
-        .epoch_interruption(true)
-        // Nothing of a guest is concurrent within itself, and what is not there costs nothing per store.
-        .concurrency_support(false)
-        .wasm_memory64(false)
-        .wasm_multi_memory(false)
-        .max_wasm_stack(512 << 10)
-        // What guests wait for is polled on the worker's own stack; beyond the guest there are shallow calls only.
-        .async_stack_size(1 << 20)
-        .wasm_backtrace_max_frames(None)
-        .generate_address_map(false);
+    let mut config = tuning::config(memory as u64);
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(slots, memory)));
     config
 }
 

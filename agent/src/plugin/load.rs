@@ -90,15 +90,16 @@ pub(super) fn for_summarisers(engine: &Engine) -> Result<Linker<Confined>, Error
 impl Host {
     pub(super) async fn load_plugin(self: &Arc<Self>, name: &str, bytes: &[u8], builtin: bool) -> Result<Plugin, PluginError> {
         let size = bytes.len();
-        let loaded = self.load_or_say(bytes.to_vec()).await;
+        let embedded = embedded(name).filter(|_| builtin);
+        let loaded = self.load_or_say(bytes.to_vec(), embedded).await;
         let (digest, manifest, guest) = loaded.map_err(|message| PluginError::Unusable { name: name.to_owned(), message })?;
         let (host, manifest) = (self.clone(), Arc::new(manifest));
         Ok(Plugin { loaded: Arc::new(Loaded { host, name: name.to_owned(), builtin, digest, size, manifest, guest }) })
     }
 
-    async fn load_or_say(self: &Arc<Self>, bytes: Vec<u8>) -> Result<(String, Manifest, Guest), String> {
+    async fn load_or_say(self: &Arc<Self>, bytes: Vec<u8>, embedded: Option<&'static [u8]>) -> Result<(String, Manifest, Guest), String> {
         let host = self.clone();
-        let compiled = tokio::task::spawn_blocking(move || host.compile(&bytes)).await;
+        let compiled = tokio::task::spawn_blocking(move || host.compile(&bytes, embedded)).await;
         let Compiled { component, digest, described } = compiled.map_err(|error| format!("compiling it failed: {error}"))??;
         let guest = self.link(&component)?;
         let (described, fresh) = match described {
@@ -108,7 +109,7 @@ impl Host {
         let host = self.clone();
         let judged = tokio::task::spawn_blocking(move || {
             let judged = manifest::judge(described.clone())?;
-            if fresh {
+            if fresh && embedded.is_none() {
                 host.keep(&component, &digest, described);
             }
             Ok::<_, String>((digest, judged))
@@ -118,13 +119,17 @@ impl Host {
     }
 
     /// Finds it compiled, or compiles it. Takes its time.
-    fn compile(&self, bytes: &[u8]) -> Result<Compiled, String> {
+    fn compile(&self, bytes: &[u8], embedded: Option<&[u8]>) -> Result<Compiled, String> {
         if bytes.len() > COMPONENT {
             let most = quantity::show_size(COMPONENT as u64);
             return Err(format!("it has {} bytes; a component has at most {most}", bytes.len()));
         }
         is_component(bytes)?;
         let digest = format!("{:x}", Sha256::digest(bytes));
+        if let Some(component) = embedded.and_then(|code| deserialize(&self.engine, code)) {
+            self.options.vitals.plugin_cache.add(&["true"], 1);
+            return Ok(Compiled { component, digest, described: None });
+        }
         let found = self.cache.find(&digest).and_then(|entry| Some((deserialize(&self.engine, &entry.artefact)?, entry.described)));
         self.options.vitals.plugin_cache.add(&[if found.is_some() { "true" } else { "false" }], 1);
         if let Some((component, described)) = found {
@@ -204,6 +209,19 @@ impl Said for types::Manifest {
     }
 }
 
+// Not constants: each use of one may carry a copy of these megabytes.
+static HTTP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/http.code"));
+static AVAILABILITY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/availability.code"));
+
+/// Machine code that the build script made of the plugin of that name.
+fn embedded(name: &str) -> Option<&'static [u8]> {
+    match name {
+        "http" => Some(HTTP),
+        "availability" => Some(AVAILABILITY),
+        _ => None,
+    }
+}
+
 /// Looks at the first bytes only: what is no WebAssembly at all deserves a better answer than a parser's.
 fn is_component(bytes: &[u8]) -> Result<(), String> {
     match bytes {
@@ -247,11 +265,13 @@ fn interface(name: &str) -> Option<&str> {
     Some(name.split_once('@').map_or(name, |(name, _)| name))
 }
 
-/// Takes an artefact out of the cache. None if it was made by another engine.
-#[expect(unsafe_code, reason = "machine code is taken from the cache: see the comment")]
+/// Takes an artefact of the cache or of the build script. None if it was made by another engine.
+#[expect(unsafe_code, reason = "machine code is taken from the cache, or from this binary: see the comment")]
 fn deserialize(engine: &Engine, artefact: &[u8]) -> Option<Component> {
-    // SAFETY: the bytes are what `Component::serialize` gave to a process of this user: they come out of a file that this user owns and nobody else may
-    // write to, in a directory that nobody else may enter, and their checksum holds (`cache.rs`). Who could forge them could as well replace this program.
+    // SAFETY: either the bytes are part of this binary, where the build script put them; or they are what
+    // `Component::serialize` gave to a process of this user: they come out of a file that this user owns and nobody else
+    // may write to, in a directory that nobody else may enter, and their checksum holds (`cache.rs`). Who could forge
+    // them could as well replace this program.
     unsafe { Component::deserialize(engine, artefact) }.ok()
 }
 

@@ -16,6 +16,7 @@ mod masks;
 mod meter;
 mod summarise;
 mod tidy;
+mod tuning;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -26,6 +27,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout_at;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
+
+pub use self::tuning::MEMORY_LIMIT;
 
 use self::cache::Cache;
 use self::engine::Ticker;

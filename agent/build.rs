@@ -1,0 +1,31 @@
+//! Compiles the embedded plugins to machine code, so that the first start of an agent compiles nothing.
+
+#[path = "src/plugin/tuning.rs"]
+mod tuning;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use wasmtime::Engine;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=src/plugin/tuning.rs");
+    let out = PathBuf::from(env::var_os("OUT_DIR").ok_or("cargo sets OUT_DIR")?);
+    let target = env::var("TARGET")?;
+    for plugin in bundled::PLUGINS {
+        // A target that this compiler does not know gets no code; the agent compiles the plugin when it first starts.
+        let code = compile(&target, plugin.component).unwrap_or_else(|error| {
+            println!("cargo::warning=`{}` is not compiled ahead of time for {target}: {error}", plugin.name);
+            Vec::new()
+        });
+        fs::write(out.join(format!("{}.code", plugin.name)), code)?;
+    }
+    Ok(())
+}
+
+/// For any processor of the target, not for the one that builds.
+fn compile(target: &str, component: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    let mut config = tuning::config(tuning::MEMORY_LIMIT);
+    Engine::new(config.target(target)?)?.precompile_component(component)
+}
