@@ -103,7 +103,7 @@ pub async fn build(config: &Config, catalogue: &Catalogue, secrets: &Secrets) ->
         let summary = Arc::new(Summariser {
             plugin: catalogue.plugin(&check.summary.plugin, summariser).await?,
             settings: check.summary.settings.clone(),
-            windows: check.summary.windows.clone().into(),
+            windows: windows(&check.summary.windows, check.slo).into(),
         });
         let grants = Arc::new(grants::grants(check, declared, config, secrets));
         let limits = grants::limits(check, declared);
@@ -144,6 +144,14 @@ fn identity(settings: &Config, check: &CheckConfig, target: &TargetConfig, plugi
     }
 }
 
+/// What is summarised: the windows that the operator asked for, and that of the objective, or its budget could not be told.
+fn windows(asked: &[Duration], slo: Option<SloConfig>) -> Vec<Duration> {
+    let mut windows: Vec<Duration> = asked.iter().copied().chain(slo.map(|slo| slo.window)).collect();
+    windows.sort_unstable();
+    windows.dedup();
+    windows
+}
+
 /// The labels of both, the target's winning; sorted by name.
 fn merged(check: &[Label], target: &[Label]) -> Vec<Label> {
     let own = |label: &&Label| !target.iter().any(|other| other.name == label.name);
@@ -158,6 +166,15 @@ mod tests {
 
     fn label(name: &str, value: &str) -> Label {
         Label { name: name.into(), value: value.into() }
+    }
+
+    #[test]
+    fn the_window_of_the_objective_is_summarised_too() {
+        let (hour, day) = (Duration::from_hours(1), Duration::from_hours(24));
+        let slo = |window| Some(SloConfig { objective: 0.999, window });
+        assert_eq!(windows(&[hour], slo(day)), [hour, day]);
+        assert_eq!(windows(&[hour, day], slo(hour)), [hour, day]);
+        assert_eq!(windows(&[hour], None), [hour]);
     }
 
     #[test]
