@@ -123,7 +123,7 @@ pub struct Vitals {
     pub in_flight: Gauge,
     /// How much later than planned runs started.
     pub lateness: Lengths,
-    /// The scheduler's last sign of life, in milliseconds of [`uptime`].
+    /// The scheduler's last sign of life, in milliseconds of [`Vitals::uptime`].
     pub scheduler_beat: Gauge,
     /// Calls of plugins, by plugin and result.
     pub plugin_runs: Family,

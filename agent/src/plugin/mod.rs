@@ -28,8 +28,6 @@ use tokio::time::timeout_at;
 use wasmtime::Engine;
 use wasmtime::component::Linker;
 
-pub use self::tuning::MEMORY_LIMIT;
-
 use self::cache::Cache;
 use self::engine::Ticker;
 use self::lend::{Confined, Lent};
@@ -40,6 +38,9 @@ use crate::outcome::{
     Event, Exchange, Identity, Instrument, Label, Measurement, Outcome, Report, Sli, SpanId, State, Step, Stretch, TraceId,
 };
 use crate::vitals::Vitals;
+
+/// The most linear memory that any guest may be given, whatever the configuration says, in bytes.
+pub const MEMORY_LIMIT: u64 = tuning::MEMORY_LIMIT;
 
 /// The engine with its pool of slots, its cache of compiled plugins and the thread that ticks its epochs. The thread ends with it.
 pub struct Host {

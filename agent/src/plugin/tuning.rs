@@ -4,7 +4,7 @@
 use wasmtime::Config;
 
 /// The most linear memory that any guest may be given, whatever the configuration says, in bytes.
-pub const MEMORY_LIMIT: u64 = 1 << 30;
+pub(super) const MEMORY_LIMIT: u64 = 1 << 30;
 
 /// Everything that machine code depends on, for guests of at most so many bytes of linear memory.
 pub(super) fn config(memory: u64) -> Config {
