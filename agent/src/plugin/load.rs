@@ -126,7 +126,7 @@ impl Host {
         }
         is_component(bytes)?;
         let digest = format!("{:x}", Sha256::digest(bytes));
-        if let Some(component) = embedded.and_then(|code| deserialize(&self.engine, code)) {
+        if let Some(component) = embedded.and_then(|code| deserialize(&self.engine, &zstd::decode_all(code).ok()?)) {
             self.options.vitals.plugin_cache.add(&["true"], 1);
             return Ok(Compiled { component, digest, described: None });
         }
@@ -213,7 +213,7 @@ impl Said for types::Manifest {
 static HTTP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/http.code"));
 static AVAILABILITY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/availability.code"));
 
-/// Machine code that the build script made of the plugin of that name.
+/// Machine code that the build script made of the plugin of that name, compressed (zstd).
 fn embedded(name: &str) -> Option<&'static [u8]> {
     match name {
         "http" => Some(HTTP),
