@@ -3,7 +3,7 @@
 CONFIG ?= vedette.yaml
 # Static, so that it runs in an image without anything else; one build serves the image and the tests with everything real.
 STATIC := x86_64-unknown-linux-gnu
-# Functions that are alike share one body, and relocations are packed: an eighth of the size.
+# Functions that are alike share one body, and relocations are packed.
 SMALLER := -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs
 RELEASE := target/$(STATIC)/release/vedette
 
