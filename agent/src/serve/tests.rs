@@ -421,21 +421,3 @@ async fn an_open_page_does_not_hold_up_the_end() {
     assert!(stream.read_to_end(&mut rest).await.is_ok(), "the stream ends in order");
     assert!(TcpStream::connect(("127.0.0.1", port)).await.is_err());
 }
-
-/// For a look at it in a browser: `VEDETTE_LOOK=PORT cargo test -p vedette --lib look_at_it -- --ignored`.
-#[tokio::test]
-#[ignore = "serves the made-up board for a person to look at"]
-async fn look_at_it() {
-    let port = std::env::var("VEDETTE_LOOK").unwrap_or_else(|_| "0".to_owned());
-    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await.unwrap();
-    println!("http://{}", listener.local_addr().unwrap());
-    let service = sample::service(Access::Open);
-    let (board, vitals) = (service.board.clone(), service.vitals.clone());
-    tokio::spawn(serve(listener, service, CancellationToken::new()));
-    for place in 0.. {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        vitals.beat();
-        let fate = &FATES[place % 9];
-        board.record(&sample::record(&sample::info(fate), fate, fate.runs.chars().last().unwrap_or('.'), place, Duration::ZERO));
-    }
-}
