@@ -5,7 +5,7 @@ CONFIG ?= vedette.yaml
 STATIC := x86_64-unknown-linux-gnu
 # Functions that are alike share one body, and relocations are packed.
 SMALLER := -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs
-RELEASE := target/$(STATIC)/release/vedette
+RELEASE := target/$(STATIC)/dist/vedette
 
 # A few local targets with the agent watching them.
 demo: guests-target
@@ -27,7 +27,7 @@ fmt:
 	cargo fmt --all
 
 release: guests-target
-	RUSTFLAGS="-C target-feature=+crt-static" cargo rustc --release --locked -p vedette --bin vedette --target $(STATIC) -- $(SMALLER)
+	RUSTFLAGS="-C target-feature=+crt-static" cargo rustc --profile dist --locked -p vedette --bin vedette --target $(STATIC) -- $(SMALLER)
 	@ls -lh $(RELEASE)
 
 # The container image `vedette`, with buildah or docker.
