@@ -17,7 +17,11 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
+use crate::bounded;
 use crate::clock::Timestamp;
+
+/// Of a file, in bytes. The longest is what a guest keeps: 64 KiB, written as numbers of up to three digits each.
+const LONGEST: u64 = 1 << 20;
 
 /// Keeps small things. Clones share what they keep.
 #[derive(Clone, Debug)]
@@ -99,7 +103,7 @@ impl Store {
     fn get<V: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<V> {
         let name = file_name(kind, key);
         let in_memory = self.0.memory.lock().get(&name).cloned();
-        let bytes = in_memory.or_else(|| fs::read(self.0.dir.as_ref()?.join(kind).join(&name)).ok())?;
+        let bytes = in_memory.or_else(|| bounded::read(&self.0.dir.as_ref()?.join(kind).join(&name), LONGEST).ok())?;
         let entry: Entry<V> = serde_json::from_slice(&bytes).ok()?;
         (entry.key == key).then_some(entry.value)
     }
