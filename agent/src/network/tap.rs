@@ -15,7 +15,7 @@ use crate::clock::Instant;
 pub(super) const MAX_INTERIM: u32 = 32;
 
 /// So many bytes are read in a row before the runtime gets its turn.
-const TURN: usize = 128 << 10;
+const TURN: usize = 32 << 10;
 
 /// Bytes in both directions: TCP, or TLS over it.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -232,7 +232,28 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_wire_that_always_has_more_is_left_to_the_runtime_after_its_turn() {
+        // Beside the reads that tokio itself counts: few, but long.
+        let wire = tokio::io::join(tokio::io::repeat(b'x'), tokio::io::sink());
+        let mut tap = Tap::new(Box::new(wire), SharedMarks::default(), false);
+        let mut buffer = vec![0; 8 << 10];
+        for _ in 0..3 {
+            let mut read = 0;
+            let mut cx = Context::from_waker(Waker::noop());
+            while let Poll::Ready(length) = std::pin::pin!(tap.read(&mut buffer)).poll(&mut cx) {
+                read += length.unwrap();
+                assert!(read <= TURN, "{read} bytes without a pause");
+            }
+            assert_eq!(read, TURN);
+        }
+    }
 
     #[test]
     fn frames_are_told_apart_wherever_they_are_cut() {
