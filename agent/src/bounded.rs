@@ -41,7 +41,10 @@ pub fn read_to_end(source: impl Read, most: u64) -> io::Result<Vec<u8>> {
 
 fn too_long(most: u64) -> io::Error {
     let most = if most < 1 << 20 { format!("{}KiB", most >> 10) } else { format!("{}MiB", most >> 20) };
-    io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {most}, and nothing of its kind is; name the file that is meant"))
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("it is longer than {most}, and nothing of its kind is; name the file that is meant"),
+    )
 }
 
 fn name(kind: FileType) -> &'static str {
