@@ -59,11 +59,7 @@ pub(super) async fn speak(
     let response = response.map_err(|error| wording::http(&error, *marks.lock()))?;
     marks.lock().head = true;
     let (head, incoming) = response.into_parts();
-    let version = match head.version {
-        Version::HTTP_10 => HttpVersion::Http10,
-        Version::HTTP_2 => HttpVersion::Http2,
-        _ => HttpVersion::Http11,
-    };
+    let version = spoken(head.version);
     hop.version = Some(version);
     hop.status = Some(head.status.as_u16());
     let size = hop.body_size.insert(0);
@@ -85,6 +81,14 @@ pub(super) async fn speak(
         url: String::new(),
         locations: Vec::new(),
     })
+}
+
+fn spoken(version: Version) -> HttpVersion {
+    match version {
+        Version::HTTP_10 => HttpVersion::Http10,
+        Version::HTTP_2 => HttpVersion::Http2,
+        _ => HttpVersion::Http11,
+    }
 }
 
 /// What RFC 9112 forbids and the library lets pass, as it could be read in two ways: a length beside a transfer

@@ -35,7 +35,7 @@ fn flood(first: &[u8], again: &[u8]) -> SocketAddr {
         let mut reading = stream.try_clone().unwrap();
         let _ = reading.read(&mut [0; 4096]);
         // What the client says to it is read, or the client would have to wait.
-        thread::spawn(move || while reading.read(&mut [0; 1 << 16]).is_ok_and(|length| length > 0) {});
+        thread::spawn(move || while reading.read(&mut [0; 4096]).is_ok_and(|length| length > 0) {});
         let _ = stream.write_all(&first);
         while stream.write_all(&wave).is_ok() {}
         let _ = stream.shutdown(Shutdown::Both);
