@@ -211,6 +211,18 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_is_longer_than_any_state_is_as_good_as_absent() {
+        let folder = Folder::new();
+        let store = Store::open(Some(&folder.0));
+        store.set_last_success("api", Timestamp(7));
+        for entry in fs::read_dir(folder.0.join("last-success")).unwrap().flatten() {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            fs::write(entry.path(), text + &" ".repeat(1 << 20)).unwrap();
+        }
+        assert_eq!(store.last_success("api"), None);
+    }
+
+    #[test]
     fn a_directory_that_cannot_be_made_is_replaced_by_memory() {
         let folder = Folder::new();
         fs::write(&folder.0, b"a file where the directory should be").unwrap();
