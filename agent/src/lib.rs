@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod outcome;
 pub mod vitals;
+pub mod bounded;
 pub mod config;
 pub mod network;
 pub mod store;

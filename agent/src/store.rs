@@ -17,7 +17,11 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
+use crate::bounded;
 use crate::clock::Timestamp;
+
+/// Of a file, in bytes. The longest is what a guest keeps: 64 KiB, written as numbers of up to three digits each.
+const LONGEST: u64 = 1 << 20;
 
 /// Keeps small things. Clones share what they keep.
 #[derive(Clone, Debug)]
@@ -99,7 +103,7 @@ impl Store {
     fn get<V: DeserializeOwned>(&self, kind: &str, key: &str) -> Option<V> {
         let name = file_name(kind, key);
         let in_memory = self.0.memory.lock().get(&name).cloned();
-        let bytes = in_memory.or_else(|| fs::read(self.0.dir.as_ref()?.join(kind).join(&name)).ok())?;
+        let bytes = in_memory.or_else(|| bounded::read(&self.0.dir.as_ref()?.join(kind).join(&name), LONGEST).ok())?;
         let entry: Entry<V> = serde_json::from_slice(&bytes).ok()?;
         (entry.key == key).then_some(entry.value)
     }
@@ -204,6 +208,18 @@ mod tests {
         assert_eq!(store.last_success("api"), None);
         store.set_last_success("api", Timestamp(8));
         assert_eq!(Store::open(Some(&folder.0)).last_success("api"), Some(Timestamp(8)));
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_any_state_is_as_good_as_absent() {
+        let folder = Folder::new();
+        let store = Store::open(Some(&folder.0));
+        store.set_last_success("api", Timestamp(7));
+        for entry in fs::read_dir(folder.0.join("last-success")).unwrap().flatten() {
+            let text = fs::read_to_string(entry.path()).unwrap();
+            fs::write(entry.path(), text + &" ".repeat(1 << 20)).unwrap();
+        }
+        assert_eq!(store.last_success("api"), None);
     }
 
     #[test]

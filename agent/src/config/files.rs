@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::mistake::{Found, Mistake, Place, Source, quoted};
 use super::parse::{Allowance, parse};
 use super::quantity;
 use super::tree::{Entry, Node, Value};
+use crate::bounded;
 
 /// The longest file, and all files of a directory together, in bytes.
 const LONGEST: u64 = 8 << 20;
@@ -24,9 +25,11 @@ pub(super) fn load(path: &Path, found: &mut Found) -> (Vec<Source>, Option<Node>
     };
     let (mut sources, mut trees, mut left, mut allowance) = (Vec::new(), Vec::new(), LONGEST, Allowance::default());
     let files = paths.len();
+    // What is named itself may be a pipe: `-c /dev/stdin`. In a directory it would be nobody's intention, and be waited for.
+    let open = if paths == [path] { |path: &Path| File::open(path) } else { bounded::open };
     for path in paths {
         let number = sources.len();
-        let (text, told) = match text(&path, &mut left) {
+        let (text, told) = match open(&path).map_err(Unreadable::Io).and_then(|file| text(file, &mut left)) {
             Ok(text) => (text, None),
             Err(unreadable) => unreadable.told(number),
         };
@@ -93,11 +96,12 @@ impl Unreadable {
 }
 
 /// The text of a file, without a byte order mark.
-fn text(path: &Path, room: &mut u64) -> Result<String, Unreadable> {
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(*room + 1).read_to_end(&mut bytes));
-    read.map_err(Unreadable::Io)?;
-    *room = room.checked_sub(bytes.len() as u64).ok_or(Unreadable::TooLong)?;
+fn text(file: File, room: &mut u64) -> Result<String, Unreadable> {
+    let mut bytes = bounded::read_to_end(file, *room).map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => Unreadable::TooLong,
+        _ => Unreadable::Io(error),
+    })?;
+    *room -= bytes.len() as u64;
     if bytes.starts_with("\u{feff}".as_bytes()) {
         bytes.drain(..3);
     }

@@ -1,9 +1,9 @@
 //! `${env:NAME}` and `${file:PATH}` within a scalar. One `$` more writes them as they stand.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
+
+use crate::bounded;
 
 /// A file that is put into a scalar is no longer than a scalar may be.
 const LONGEST: u64 = 1 << 20;
@@ -53,12 +53,8 @@ fn variable(name: &str) -> Result<String, String> {
 /// A final newline is not part of it: editors write one.
 fn contents(path: &Path) -> Result<String, String> {
     let shown = path.display();
-    let mut text = String::new();
-    let file = File::open(path).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
-    file.take(LONGEST + 1).read_to_string(&mut text).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
-    if text.len() as u64 > LONGEST {
-        return Err(format!("`{shown}` is longer than {}", super::quantity::show_size(LONGEST)));
-    }
+    let bytes = bounded::read(path, LONGEST).map_err(|error| format!("`{shown}` cannot be read: {error}"))?;
+    let mut text = String::from_utf8(bytes).map_err(|_| format!("`{shown}` is not UTF-8 text"))?;
     let kept = text.strip_suffix('\n').map_or(text.len(), |line| line.strip_suffix('\r').unwrap_or(line).len());
     text.truncate(kept);
     Ok(text)
@@ -99,6 +95,6 @@ mod tests {
         assert!(substituted("${env:VEDETTE_HAS_NO_SUCH}").unwrap_err().contains("`VEDETTE_HAS_NO_SUCH` is not set"));
         assert!(substituted("${file:no/such}").unwrap_err().contains("no/such"));
         assert!(substituted("${env:OPEN").unwrap_err().contains("no closing"));
-        assert!(substituted("${file:/dev/zero}").unwrap_err().contains("longer than 1MiB"));
+        assert!(substituted("${file:/dev/zero}").unwrap_err().contains("a device"));
     }
 }

@@ -104,6 +104,7 @@ async fn consume(wire: &mut WireBody, wanted: &Wanted, kept: &mut BytesMut, size
             return Ok(());
         }
         wire.consume(length);
+        consume_budget().await;
     }
 }
 

@@ -7,6 +7,8 @@ use async_compression::zstd::DParameter;
 use http::{HeaderMap, header};
 use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, BufReader};
 
+use super::NetError;
+
 /// More codings on top of each other are nobody's honest wish.
 const MAX_CODINGS: usize = 4;
 /// 8 MiB, what RFC 9659 allows: a frame that asks for more would have us allocate it.
@@ -23,12 +25,12 @@ pub(super) enum Coding {
 
 /// The codings of a body, in the order in which they were applied. Empty if one of them is not known: the body is
 /// then handed over as it comes.
-pub(super) fn codings(fields: &HeaderMap) -> Vec<Coding> {
+pub(super) fn codings(fields: &HeaderMap) -> Result<Vec<Coding>, NetError> {
     let values = fields.get_all(header::CONTENT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let words = values.flat_map(|value| value.split(',')).map(|word| word.trim().to_ascii_lowercase());
     let words: Vec<_> = words.filter(|word| !word.is_empty() && word != "identity").collect();
     if words.len() > MAX_CODINGS {
-        return Vec::new();
+        return Err(NetError::Protocol(format!("more than {MAX_CODINGS} content codings")));
     }
     let known = words.iter().map(|word| match word.as_str() {
         "gzip" | "x-gzip" => Some(Coding::Gzip),
@@ -37,7 +39,7 @@ pub(super) fn codings(fields: &HeaderMap) -> Vec<Coding> {
         "zstd" => Some(Coding::Zstd),
         _ => None,
     });
-    known.collect::<Option<Vec<_>>>().unwrap_or_default()
+    Ok(known.collect::<Option<Vec<_>>>().unwrap_or_default())
 }
 
 type Reader<'a> = Box<dyn AsyncBufRead + Send + Unpin + 'a>;
@@ -86,12 +88,14 @@ mod tests {
             for value in values {
                 fields.append(header::CONTENT_ENCODING, HeaderValue::from_str(value).unwrap());
             }
-            codings(&fields)
+            codings(&fields).map_err(|error| error.to_string())
         };
-        assert_eq!(of(&["GZIP , identity", "br"]), [Coding::Gzip, Coding::Brotli]);
-        assert_eq!(of(&["deflate,zstd"]), [Coding::Deflate, Coding::Zstd]);
-        assert_eq!(of(&["gzip, rot13"]), []);
-        assert_eq!(of(&["gzip,gzip,gzip,gzip,gzip"]), []);
-        assert_eq!(of(&[]), []);
+        let known = |codings: &[Coding]| Ok(codings.to_vec());
+        assert_eq!(of(&["GZIP , identity", "br"]), known(&[Coding::Gzip, Coding::Brotli]));
+        assert_eq!(of(&["deflate,zstd"]), known(&[Coding::Deflate, Coding::Zstd]));
+        assert_eq!(of(&["gzip, rot13"]), known(&[]));
+        assert_eq!(of(&["gzip,gzip", "gzip,gzip"]), known(&[Coding::Gzip; 4]));
+        assert_eq!(of(&["gzip,gzip", "gzip,gzip,gzip"]), Err("protocol error: more than 4 content codings".to_owned()));
+        assert_eq!(of(&[]), known(&[]));
     }
 }

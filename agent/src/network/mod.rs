@@ -26,7 +26,7 @@ mod tls;
 mod verify;
 mod wording;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::clock::Instant;
@@ -56,6 +56,11 @@ impl Network {
     pub async fn exchange(&self, request: Request, policy: &Policy) -> Exchanged {
         redirect::follow(&self.shared, request, policy).await
     }
+}
+
+/// Whether a file holds certificates that can be trusted (PEM), or why not.
+pub fn judge_roots(path: &Path) -> Result<(), String> {
+    tls::read_roots(path).map(drop)
 }
 
 /// Who may be reached.

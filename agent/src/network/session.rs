@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use super::body::{self, Wanted};
 use super::decoding;
 use super::hop::Hop;
-use super::tap::{SharedMarks, Tap, Wire};
+use super::tap::{MAX_INTERIM, SharedMarks, Tap, Wire};
 use super::{Answer, NetError, wording};
 use crate::outcome::HttpVersion;
 
@@ -40,31 +40,33 @@ type Future<T> = Pin<Box<dyn std::future::Future<Output = T> + Send>>;
 /// Sends the request and reads the whole answer. What is known on the way is noted in the hop.
 pub(super) async fn speak(
     wire: Box<dyn Wire>,
-    request: http::Request<Full<Bytes>>,
+    mut request: http::Request<Full<Bytes>>,
     limits: Limits,
     hop: &mut Hop,
 ) -> Result<Answer, NetError> {
     let marks = SharedMarks::default();
     hop.course.connected(Arc::clone(&marks));
+    let interim = Arc::clone(&marks);
+    hyper::ext::on_informational(&mut request, move |_| interim.lock().interim += 1);
     let http2 = request.version() == Version::HTTP_2;
     let io = TokioIo::new(Tap::new(wire, Arc::clone(&marks), http2));
     let mut line = if http2 { Line::http2(io, request).await } else { Line::http1(io, request).await }
         .map_err(|error| wording::http(&error, *marks.lock()))?;
-    let response = line.response().await.map_err(|error| wording::http(&error, *marks.lock()))?;
+    let response = line.response().await;
+    if marks.lock().interim > MAX_INTERIM {
+        return Err(NetError::Protocol(format!("more than {MAX_INTERIM} interim answers (1xx) before the answer")));
+    }
+    let response = response.map_err(|error| wording::http(&error, *marks.lock()))?;
     marks.lock().head = true;
     let (head, incoming) = response.into_parts();
-    let version = match head.version {
-        Version::HTTP_10 => HttpVersion::Http10,
-        Version::HTTP_2 => HttpVersion::Http2,
-        _ => HttpVersion::Http11,
-    };
+    let version = spoken(head.version);
     hop.version = Some(version);
     hop.status = Some(head.status.as_u16());
     let size = hop.body_size.insert(0);
     if !hyper::body::Body::is_end_stream(&incoming) && !http2 {
         check_framing(&head.headers)?;
     }
-    let codings = if limits.decode { decoding::codings(&head.headers) } else { Vec::new() };
+    let codings = if limits.decode { decoding::codings(&head.headers)? } else { Vec::new() };
     let wanted = Wanted { codings, max: limits.max_body, keep: limits.keep_body };
     let read = line.alongside(body::read(incoming, &wanted, &marks, size)).await?;
     line.part().await;
@@ -79,6 +81,14 @@ pub(super) async fn speak(
         url: String::new(),
         locations: Vec::new(),
     })
+}
+
+fn spoken(version: Version) -> HttpVersion {
+    match version {
+        Version::HTTP_10 => HttpVersion::Http10,
+        Version::HTTP_2 => HttpVersion::Http2,
+        _ => HttpVersion::Http11,
+    }
 }
 
 /// What RFC 9112 forbids and the library lets pass, as it could be read in two ways: a length beside a transfer

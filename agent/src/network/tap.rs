@@ -1,4 +1,5 @@
-//! A connection that notes when the request has left and when the answer begins.
+//! A connection that notes when the request has left and when the answer begins, and does not let a flood of bytes
+//! keep the thread: neither neighbours nor the deadline would get their turn.
 
 use std::io;
 use std::pin::Pin;
@@ -9,6 +10,12 @@ use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::Instant;
+
+/// Interim answers (1xx) before the answer, at most. Each is bounded like any head.
+pub(super) const MAX_INTERIM: u32 = 32;
+
+/// So many bytes are read in a row before the runtime gets its turn.
+const TURN: usize = 32 << 10;
 
 /// Bytes in both directions: TCP, or TLS over it.
 pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -27,6 +34,8 @@ pub(super) struct Marks {
     pub(super) done: bool,
     /// When the answer's first byte was read.
     pub(super) first: Option<Instant>,
+    /// Interim answers so far.
+    pub(super) interim: u32,
     /// Whether the head of the answer is complete.
     pub(super) head: bool,
     /// Whether the peer has closed the connection, or it broke.
@@ -43,12 +52,27 @@ pub(super) struct Tap {
     dirty: bool,
     /// The last frame of the request was written.
     ended: bool,
+    /// Bytes that were read since the runtime had its turn.
+    unbroken: usize,
+    /// The runtime's turn, while it is waited for.
+    turn: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 impl Tap {
     pub(super) fn new(wire: Box<dyn Wire>, marks: SharedMarks, http2: bool) -> Self {
         let frames = http2.then(|| (Frames::after(PREFACE), Frames::after(0)));
-        Self { wire, marks, frames, dirty: false, ended: false }
+        Self { wire, marks, frames, dirty: false, ended: false, unbroken: 0, turn: None }
+    }
+
+    /// Lets the runtime look at timers, sockets and neighbours when it is time. The library reads on for as long as
+    /// there is something to read, and tokio counts reads, however long they are and whatever is made of them.
+    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unbroken >= TURN {
+            // tokio's own way of yielding; waking oneself would come before timers and sockets.
+            ready!(self.turn.get_or_insert_with(|| Box::pin(tokio::task::yield_now())).as_mut().poll(cx));
+            (self.turn, self.unbroken) = (None, 0);
+        }
+        Poll::Ready(())
     }
 
     fn written(&mut self, bytes: &[u8]) {
@@ -75,8 +99,13 @@ impl Tap {
     }
 
     fn received(&mut self, bytes: &[u8]) {
+        self.unbroken += bytes.len();
         let any = self.frames.as_mut().is_none_or(|(_, into)| into.feed(bytes).any);
         let mut marks = self.marks.lock();
+        if let Some((_, into)) = &self.frames {
+            // All but the answer's own head and its trailers.
+            marks.interim = into.heads.saturating_sub(2);
+        }
         if any && marks.first.is_none() {
             marks.first = Some(Instant::now());
         }
@@ -85,8 +114,16 @@ impl Tap {
 
 impl AsyncRead for Tap {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_turn(cx));
+        if self.marks.lock().interim > MAX_INTERIM {
+            // Nothing more is read; what this comes to the exchange knows.
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let (before, room) = (buffer.filled().len(), buffer.remaining());
-        let result = ready!(Pin::new(&mut self.wire).poll_read(cx, buffer));
+        let Poll::Ready(result) = Pin::new(&mut self.wire).poll_read(cx, buffer) else {
+            self.unbroken = 0;
+            return Poll::Pending;
+        };
         let bytes = &buffer.filled()[before..];
         if result.is_err() || (bytes.is_empty() && room > 0) {
             self.marks.lock().closed = true;
@@ -135,6 +172,8 @@ struct Frames {
     left: usize,
     message: bool,
     end: bool,
+    /// Heads so far: interim ones, the answer's own, trailers.
+    heads: u32,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -147,7 +186,7 @@ struct Seen {
 
 impl Frames {
     fn after(skip: usize) -> Self {
-        Self { skip, head: [0; 9], filled: 0, left: 0, message: false, end: false }
+        Self { skip, head: [0; 9], filled: 0, left: 0, message: false, end: false, heads: 0 }
     }
 
     fn feed(&mut self, mut bytes: &[u8]) -> Seen {
@@ -182,6 +221,7 @@ impl Frames {
         self.left = usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c);
         self.message = stream != [0; 4] && matches!(kind, DATA | HEADERS | CONTINUATION);
         self.end = matches!(kind, DATA | HEADERS) && flags & END_STREAM != 0;
+        self.heads = self.heads.saturating_add(u32::from(kind == HEADERS));
     }
 
     fn tell(&self, seen: &mut Seen) {
@@ -192,7 +232,28 @@ impl Frames {
 
 #[cfg(test)]
 mod tests {
+    use std::task::Waker;
+
+    use tokio::io::AsyncReadExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_wire_that_always_has_more_is_left_to_the_runtime_after_its_turn() {
+        // Beside the reads that tokio itself counts: few, but long.
+        let wire = tokio::io::join(tokio::io::repeat(b'x'), tokio::io::sink());
+        let mut tap = Tap::new(Box::new(wire), SharedMarks::default(), false);
+        let mut buffer = vec![0; 8 << 10];
+        for _ in 0..3 {
+            let mut read = 0;
+            let mut cx = Context::from_waker(Waker::noop());
+            while let Poll::Ready(length) = std::pin::pin!(tap.read(&mut buffer)).poll(&mut cx) {
+                read += length.unwrap();
+                assert!(read <= TURN, "{read} bytes without a pause");
+            }
+            assert_eq!(read, TURN);
+        }
+    }
 
     #[test]
     fn frames_are_told_apart_wherever_they_are_cut() {

@@ -24,7 +24,11 @@ use super::certificate::read_chain;
 use super::hello::{Overheard, cipher_name};
 use super::verify::{Roots, Witness};
 use super::{NetError, TlsOptions, wording};
+use crate::bounded;
 use crate::outcome::{HttpVersion, TlsInfo};
+
+/// Of a file of certificates, in bytes: the roots of a whole system have a twentieth of that.
+const LONGEST_FILE: u64 = 4 << 20;
 
 /// What is read once and kept: the system's roots, those of files, and what all handshakes have in common.
 #[derive(Debug, Default)]
@@ -92,12 +96,7 @@ impl Trust {
         {
             return Ok(Arc::clone(roots));
         }
-        let text = fs::read(path).map_err(|error| unusable(&error))?;
-        let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
-        let roots = Arc::new(Roots::of(certificates.map_err(|error| unusable(&error))?));
-        if roots.is_empty() {
-            return Err(unusable(&"there is no certificate in it"));
-        }
+        let roots = Arc::new(read_roots(path).map_err(|why| unusable(&why))?);
         files.insert(path.to_owned(), (changed, Arc::clone(&roots)));
         Ok(roots)
     }
@@ -173,6 +172,17 @@ impl Facts {
             None => wording::io(error, "in the TLS handshake"),
         }
     }
+}
+
+/// The certificates of a PEM file, or why there are none of use.
+pub(super) fn read_roots(path: &Path) -> Result<Roots, String> {
+    let text = bounded::read(path, LONGEST_FILE).map_err(|error| format!("it cannot be read: {error}"))?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    let roots = Roots::of(certificates.map_err(|error| format!("it is not in PEM: {error}"))?);
+    if roots.is_empty() {
+        return Err("there is no certificate in it that can be read; PEM is expected (`-----BEGIN CERTIFICATE-----`)".to_owned());
+    }
+    Ok(roots)
 }
 
 fn server_name(url: &Url, options: &TlsOptions) -> Result<ServerName<'static>, NetError> {

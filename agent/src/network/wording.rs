@@ -17,6 +17,8 @@ use crate::outcome::{Certificate, TlsInfo};
 
 /// What stands where a secret stood.
 const MASK: &str = "***";
+/// The library tells none of these from the others.
+const TOO_LARGE: &str = "the head of the answer has more than 128 KiB or 256 fields, or a content-length that no body can have";
 /// How many names of a certificate a message tells.
 const TOLD_NAMES: usize = 3;
 
@@ -87,6 +89,9 @@ pub(super) fn http(error: &hyper::Error, marks: Marks) -> NetError {
         Marks { head: false, .. } => "within the head of the answer",
         Marks { .. } => "within the body",
     };
+    if error.is_parse_too_large() {
+        return NetError::Protocol(TOO_LARGE.to_owned());
+    }
     if error.is_parse() {
         return NetError::Protocol(with_cause(error));
     }

@@ -1,17 +1,22 @@
 //! The plugins by the names that the configuration gives them: embedded ones and those from files, loaded once.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use super::PlanError;
+use crate::bounded;
 use crate::config::{Document, PluginSchema, PluginWanted, Schemas};
 use crate::network::Network;
 use crate::plugin::{Host, HostOptions, Kind, MEMORY_LIMIT, Plugin};
 use crate::store::Store;
 use crate::vitals::Vitals;
+
+/// Of a component from a file, in bytes.
+const LONGEST_COMPONENT: u64 = 32 << 20;
 
 /// Loads plugins when they are first asked for.
 #[derive(Debug)]
@@ -51,13 +56,19 @@ impl Catalogue {
         let plugin = match source {
             Some(path) => {
                 let unreadable = |error| PlanError::Unreadable { path: path.to_path_buf(), error };
-                self.host.load(name, &tokio::fs::read(path).await.map_err(unreadable)?, false).await
+                self.host.load(name, &component(path).await.map_err(unreadable)?, false).await
             }
             None => self.host.load(name, embedded(name)?, true).await,
         }?;
         self.loaded.lock().insert(name.to_owned(), plugin.clone());
         Ok(plugin)
     }
+}
+
+/// Reads a component where waiting for the disk holds up nobody.
+async fn component(path: &Path) -> io::Result<Vec<u8>> {
+    let path = path.to_path_buf();
+    tokio::task::spawn_blocking(move || bounded::read(&path, LONGEST_COMPONENT)).await?
 }
 
 /// Names of the embedded plugins.

@@ -1,28 +1,58 @@
 //! What the operator's file lets a check reach and use, and how much of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::PlanError;
-use crate::config::{CheckConfig, Config, PluginConfig, SecretConfig, SecretSource};
-use crate::network::{Policy, Reach};
+use crate::bounded;
+use crate::config::{Auth, CheckConfig, Config, PluginConfig, SecretConfig, SecretSource};
+use crate::network::{self, Policy, Reach};
 use crate::plugin::{Grants, Limits, MEMORY_LIMIT, Secret};
 
 /// Values of the secrets, by name.
 pub type Secrets = BTreeMap<String, Vec<u8>>;
 
+/// Of a secret from a file, in bytes.
+const LONGEST_SECRET: u64 = 64 << 10;
 /// A body passes through the guest several times: as it came, as text, as a document that a path is applied to.
 const MEMORY_PER_BODY_BYTE: u64 = 8;
 /// What looking at a MiB of body may cost, in CPU time.
 const CPU_PER_BODY_MIB: Duration = Duration::from_millis(20);
 
-/// Reads the value of every secret. One that has none is an error here, not a surprise at night.
+/// Reads the value of every secret. One that has none, or none of use, is an error here, not a surprise at night.
 pub fn secret_values(config: &Config) -> Result<Secrets, PlanError> {
+    let of_fields = of_fields(config);
     let value = |(name, secret): (&String, &SecretConfig)| {
-        let failed = |message| PlanError::Secret { name: name.clone(), message };
-        Ok((name.clone(), read(secret).map_err(failed)?))
+        let fits = |value: &Vec<u8>| !of_fields.contains(name.as_str()) || http::HeaderValue::from_bytes(value).is_ok();
+        let value = read(secret).and_then(|value| {
+            let unfit = "its value has a line break or another control character, which no header field can hold; put it on one line";
+            if fits(&value) { Ok(value) } else { Err(unfit.to_owned()) }
+        });
+        Ok((name.clone(), value.map_err(|message| PlanError::Secret { name: name.clone(), message })?))
     };
     config.secrets.iter().map(value).collect()
+}
+
+/// Names of the secrets that are values of header fields: all of the built-in checks, and the token of the page. What
+/// other plugins do with theirs nobody knows beforehand; a body, for one, takes any bytes.
+fn of_fields(config: &Config) -> BTreeSet<&str> {
+    let checks = config.checks.iter().filter(|check| !config.plugins.contains_key(&check.plugin));
+    let token = match &config.agent.auth {
+        Auth::Token { secret } => Some(secret),
+        Auth::Unset | Auth::Open => None,
+    };
+    checks.flat_map(|check| &check.secrets).chain(token).map(String::as_str).collect()
+}
+
+/// Looks at the files that checks name, each once: what a plugin can do with one is to trust the certificates in it.
+pub(super) fn judge_files(checks: &[CheckConfig]) -> Result<(), PlanError> {
+    let mut judged = BTreeSet::new();
+    for check in checks {
+        for path in check.files.values().filter(|path| judged.insert(*path)) {
+            network::judge_roots(path).map_err(|message| PlanError::Roots { check: check.name.clone(), path: path.clone(), message })?;
+        }
+    }
+    Ok(())
 }
 
 fn read(secret: &SecretConfig) -> Result<Vec<u8>, String> {
@@ -31,7 +61,7 @@ fn read(secret: &SecretConfig) -> Result<Vec<u8>, String> {
             .map(std::ffi::OsString::into_encoded_bytes)
             .ok_or_else(|| format!("the environment variable {name} is not set; set it, or name another source"))?,
         SecretSource::File(path) => {
-            let mut bytes = std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            let mut bytes = bounded::read(path, LONGEST_SECRET).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
             // Editors and `echo` end a file with a line end that nobody means.
             bytes.truncate(bytes.strip_suffix(b"\r\n").or_else(|| bytes.strip_suffix(b"\n")).unwrap_or(&bytes).len());
             bytes

@@ -91,10 +91,21 @@ pub enum PlanError {
         /// What, and what to do.
         message: String,
     },
+    /// A file of certificates that are to be trusted, with none in it.
+    #[error("check `{check}`: {} is no use as certificates to trust: {message}", path.display())]
+    Roots {
+        /// The check that names it first.
+        check: String,
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        message: String,
+    },
 }
 
 /// Builds the plan. Every plugin that the configuration names has been loaded while its settings were judged.
 pub async fn build(config: &Config, catalogue: &Catalogue, secrets: &Secrets) -> Result<Plan, PlanError> {
+    grants::judge_files(&config.checks)?;
     let mut probes = Vec::new();
     for check in &config.checks {
         let declared = config.plugins.get(&check.plugin);

@@ -21,12 +21,12 @@ const EXCERPT: usize = 100;
 /// Codes that may be gone in a moment.
 const TRANSIENT: [u16; 4] = [429, 502, 503, 504];
 
-/// What an answer comes to. `prepared` is how long the attempt took before the exchange.
-pub(crate) fn judge(response: &Response, prepared: u64, rules: &[Expected], redirects: Redirects) -> Report {
+/// What an answer comes to. `started` is when the attempt began: its latency counts from there to the last byte.
+pub(crate) fn judge(response: &Response, started: Timestamp, rules: &[Expected], redirects: Redirects) -> Report {
     if redirects == Redirects::AtMost(0) && is_redirect(response) {
         return Report::failure(Fault::Redirects, format!("{}, and no redirect is allowed", named(response.status)));
     }
-    let latency = prepared.saturating_add(u64::try_from(response.length().as_nanos()).unwrap_or(u64::MAX));
+    let latency = response.timings.started_at.saturating_add(response.timings.total).saturating_sub(started);
     let looked_at = LookedAt { response, latency, text: OnceCell::new(), json: OnceCell::new() };
     let fine = Report::success(format!("{} in {}", named(response.status), text::latency(latency)));
     let mut report = rules.iter().fold(fine, |report, expected| report.with(expectation(expected, looked_at.holds(&expected.rule))));

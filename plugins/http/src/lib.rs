@@ -7,7 +7,7 @@ mod rule;
 mod same;
 mod settings;
 
-use vedette_sdk::{Answer, Checker, Manifest, Run, clock};
+use vedette_sdk::{Answer, Checker, Manifest, Run, Timestamp, clock};
 
 use crate::settings::Settings;
 
@@ -23,15 +23,20 @@ impl Checker for Http {
     }
 
     fn run(run: &Run, settings: Settings) -> Answer {
-        let started = clock::monotonic();
+        let started = started(run);
         let rules = rule::all(&settings.expect, &settings.warn)?;
         let request = settings.request(&run.target.address, rules.iter().any(rule::Expected::looks_at_body));
-        let prepared = clock::monotonic().saturating_sub(started);
         match request.send() {
-            Ok(response) => Ok(answer::judge(&response, prepared, &rules, settings.redirects)),
+            Ok(response) => Ok(answer::judge(&response, started, &rules, settings.redirects)),
             Err(failed) => answer::failed(&failed, &rules),
         }
     }
+}
+
+/// When the attempt began, on the clock that exchanges are told by: with its time left, not with the call of the guest.
+fn started(run: &Run) -> Timestamp {
+    let age = run.timeout.saturating_sub(clock::remaining());
+    run.started_at.saturating_add(clock::monotonic()).saturating_sub(age)
 }
 
 vedette_sdk::checker!(Http);

@@ -16,6 +16,7 @@ use serde_json::Value as Json;
 use super::mistake::{Found, Mistake, Place, Source, quoted};
 use super::sections::Secrets;
 use super::tree::Node;
+use crate::bounded;
 
 /// A plugin's schema, made ready.
 pub(super) struct Settings<'s> {
@@ -125,12 +126,7 @@ impl Granted<'_> {
         let place = self.node(path).map_or(self.place, |node| node.place);
         let source = place.or(self.place).source(self.sources);
         let absolute = source.map_or_else(|| PathBuf::from(name), |source| source.absolute(name));
-        let readable = match std::fs::metadata(&absolute) {
-            Ok(metadata) if metadata.is_dir() => Err("it is a directory".to_owned()),
-            Ok(_) => std::fs::File::open(&absolute).map(drop).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(why) = readable {
+        if let Err(why) = bounded::open(&absolute) {
             self.wrong = true;
             let key = path.last().map(|key| format!("{}: ", quoted(key))).unwrap_or_default();
             let message = format!("{key}the file {} cannot be read: {why}", quoted(&absolute.to_string_lossy()));

@@ -128,3 +128,20 @@ async fn no_more_is_kept_than_is_wanted_but_all_is_counted() {
         assert_eq!(exchanged.exchanges[0].body_size, Some(300_000));
     }
 }
+
+#[tokio::test]
+async fn a_length_that_no_body_can_have_is_protocol_and_named() {
+    for length in ["18446744073709551614", "18446744073709551615", "18446744073709551616", "99999999999999999999999"] {
+        let error = failure(&saying(format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\nx")).await.url("/")).await;
+        assert_eq!(error.error_type(), ErrorType::Protocol, "{length}: {error:?}");
+        assert!(error.to_string().contains("content-length"), "{error}");
+    }
+    let longest = failure(&saying("HTTP/1.1 200 OK\r\ncontent-length: 18446744073709551613\r\n\r\nx").await.url("/")).await;
+    assert!(matches!(longest, NetError::BodyLimit(_)), "{longest:?}");
+}
+
+#[tokio::test]
+async fn more_codings_than_are_undone_are_protocol() {
+    let error = failure(&saying(encoded_as(&vec!["gzip"; 100].join(", "), TEXT)).await.url("/")).await;
+    assert_eq!(error.to_string(), "protocol error: more than 4 content codings");
+}

@@ -186,16 +186,6 @@ async fn a_dripping_answer_is_cut_by_the_deadline_in_head_and_body() {
 }
 
 #[tokio::test]
-async fn endless_interim_answers_are_cut_by_the_deadline() {
-    let address = raw(|mut stream| async move {
-        read_request(&mut stream).await;
-        while stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.is_ok() {}
-    })
-    .await;
-    assert_eq!(cut(200, get(&format!("http://{address}/"))).await.0, Waiting::Receive);
-}
-
-#[tokio::test]
 async fn a_deadline_that_has_passed_lets_nothing_begin_that_takes_time() {
     let silent = raw(silence).await;
     let exchanged = ask(Request { deadline: Instant::now(), ..get(&format!("http://{silent}/")) }).await;

@@ -2,6 +2,7 @@
 
 mod bodies;
 mod certificates;
+mod floods;
 mod misbehaviour;
 mod names;
 mod plain;

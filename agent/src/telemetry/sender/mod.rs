@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use super::TelemetryError;
 use super::queue::{Lane, Request};
 use super::settings::Route;
+use crate::bounded;
 use crate::clock::{Instant, Timestamp};
 use crate::config::OtlpProtocol;
 
@@ -33,6 +34,9 @@ const TRIES: u32 = 5;
 
 /// How often it is said that data is refused.
 const REMINDER: Duration = Duration::from_mins(1);
+
+/// Certificates and keys in one file, in bytes.
+const LONGEST_PEM: u64 = 4 << 20;
 
 /// Bytes of an answer that are looked at.
 const ANSWER: usize = 64 << 10;
@@ -97,7 +101,7 @@ fn of_answer(body: &[u8]) -> Verdict {
 
 /// A PEM file that the operator named.
 fn read(path: &std::path::Path) -> Result<Vec<u8>, TelemetryError> {
-    std::fs::read(path)
+    bounded::read(path, LONGEST_PEM)
         .map_err(|error| TelemetryError(format!("cannot read {}, which the export of telemetry needs: {error}", path.display())))
 }
 

@@ -51,7 +51,7 @@ fn rules(expect: &str, warn: &str) -> Vec<Expected> {
 }
 
 fn judged(response: &Response, expect: &str, warn: &str) -> Report {
-    judge(response, 0, &rules(expect, warn), Redirects::AtMost(10))
+    judge(response, NOW, &rules(expect, warn), Redirects::AtMost(10))
 }
 
 /// Details of the hard expectations that this answer does not meet.
@@ -113,11 +113,11 @@ fn transient_codes_are_worth_another_attempt_unless_they_were_expected() {
 }
 
 #[test]
-fn latency_counts_from_the_start_of_the_attempt_over_all_redirects() {
+fn latency_counts_from_the_start_of_the_attempt_to_the_last_byte_of_the_last_exchange() {
     let mut answer = response(200, &[], "");
     let hop = Hop { status: 302, url: String::new(), location: String::new(), timings: timings(20 * MS) };
     answer.redirects = vec![hop.clone(), hop];
-    let judged = |most: u64| judge(&answer, MS, &rules(&format!(r#"{{"latency": {most}}}"#), "{}"), Redirects::AtMost(10));
+    let judged = |most: u64| judge(&answer, NOW - 41 * MS, &rules(&format!(r#"{{"latency": {most}}}"#), "{}"), Redirects::AtMost(10));
     assert_eq!(judged(53_400_000).message, "200 OK in 53.4 ms");
     assert_eq!(judged(53_399_999).message, "53.4 ms, expected at most 53.4 ms");
 }
@@ -126,9 +126,9 @@ fn latency_counts_from_the_start_of_the_attempt_over_all_redirects() {
 fn a_redirect_is_one_too_many_where_none_is_allowed_and_an_answer_where_it_is_not_followed() {
     let answer = response(302, &[("location", "/")], "");
     let rules = rules(r#"{"status": 302}"#, "{}");
-    assert_eq!(judge(&answer, 0, &rules, Redirects::AtMost(0)).fault, Some(Fault::Redirects));
-    assert_eq!(judge(&answer, 0, &rules, Redirects::AreAnswers).fault, None);
-    assert_eq!(judge(&response(304, &[], ""), 0, &rules, Redirects::AtMost(0)).fault, Some(Fault::Status));
+    assert_eq!(judge(&answer, NOW, &rules, Redirects::AtMost(0)).fault, Some(Fault::Redirects));
+    assert_eq!(judge(&answer, NOW, &rules, Redirects::AreAnswers).fault, None);
+    assert_eq!(judge(&response(304, &[], ""), NOW, &rules, Redirects::AtMost(0)).fault, Some(Fault::Status));
 }
 
 #[test]
