@@ -34,7 +34,7 @@ pub(super) const HEAD_WITHIN: Duration = Duration::from_secs(5);
 const HEAD_SIZE: usize = 32 * 1024;
 
 /// An answer has to be read within this: long enough for the whole page over a bad line.
-const READ_WITHIN: Duration = Duration::from_mins(1);
+pub(super) const READ_WITHIN: Duration = Duration::from_mins(1);
 
 /// On a response whose body goes on for as long as the client likes.
 #[derive(Clone, Copy, Debug)]
@@ -83,13 +83,10 @@ impl Connections {
     /// Takes a place, if need be that of another; `number` tells connections apart. None once there are no places at all
     /// any more.
     pub(super) async fn admit(self: &Arc<Self>, number: u64) -> Option<Admission> {
-        let permit = match Arc::clone(&self.free).try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_) => {
-                self.make_room();
-                Arc::clone(&self.free).acquire_owned().await.ok()?
-            }
-        };
+        if self.free.available_permits() == 0 {
+            self.make_room();
+        }
+        let permit = Arc::clone(&self.free).acquire_owned().await.ok()?;
         let place = Arc::new(Place { doing: Mutex::new(Doing::Waiting(Instant::now())), leave: CancellationToken::new() });
         self.open.lock().insert(number, Arc::clone(&place));
         Some(Admission { number, place, all: Arc::clone(self), _permit: permit })

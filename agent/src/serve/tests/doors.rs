@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 
 use super::super::access::FORM_WITHIN;
-use super::super::connections::{CONNECTIONS, HEAD_WITHIN};
+use super::super::connections::{CONNECTIONS, HEAD_WITHIN, READ_WITHIN};
 use super::super::live::LISTENERS;
 use super::*;
 
@@ -54,7 +54,9 @@ async fn an_idle_connection_has_waited_since_its_last_answer() {
     until(&mut first, "ready").await;
     assert_eq!(served.get("/readyz").await.status, 200);
     rest(&mut silent[0]).await;
-    assert!(!is_closed(&first), "it asked later than the others");
+    let left = silent.iter().filter(|stream| !is_closed(stream)).count();
+    assert_eq!(left, silent.len() - 1, "one had to go");
+    assert!(!is_closed(&first), "and that is another: it asked later than they did");
 }
 
 #[tokio::test]
@@ -112,6 +114,20 @@ async fn half_requests_idle_connections_and_half_forms_come_to_an_end() {
     tokio::time::advance(FORM_WITHIN).await;
     tokio::time::resume();
     assert!(rest(&mut unfinished).await.starts_with("HTTP/1.1 408 "));
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_do_not_keep_a_connection() {
+    let served = served(Access::Open).await;
+    // More than the buffers of both sides take.
+    let count = 1_000;
+    let mut greedy = served.send(&"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(count)).await;
+    greedy.readable().await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(READ_WITHIN + Duration::from_millis(10)).await;
+    tokio::time::resume();
+    let answers = rest(&mut greedy).await.matches("HTTP/1.1 200 ").count();
+    assert!(answers < count, "{answers} answers");
 }
 
 #[tokio::test]
