@@ -3,6 +3,7 @@
 //! Nothing waits for a stage further down: telemetry and page take a record at once or count that they could not.
 
 use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,7 @@ struct Stages {
 pub async fn run(setup: Setup, stop: CancellationToken) -> anyhow::Result<()> {
     let access = access(&setup.config.agent, &setup.secrets);
     let stages = Arc::new(stages(&setup)?);
+    announce(&setup, &access);
     let end = CancellationToken::new();
     let server = setup.listener.map(|listener| {
         let telemetry = stages.telemetry.clone();
@@ -72,6 +74,7 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> anyhow::Result<()> {
             access,
             metrics: Arc::new(move || telemetry.prometheus()),
             vitals: Arc::clone(&stages.vitals),
+            stopping: stop.clone(),
         };
         tokio::spawn(serve::serve(listener, service, end.clone()))
     });
@@ -143,6 +146,26 @@ fn access(agent: &AgentConfig, secrets: &Secrets) -> Access {
             Access::HealthOnly
         }
     }
+}
+
+/// Says what is watched from where, and which address a person can open; last of all, so that what is to be said of the
+/// access stands before it.
+fn announce(setup: &Setup, access: &Access) {
+    let (probes, location) = (setup.plan.probes.len(), setup.config.agent.location.as_str());
+    let address = setup.listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    match (address.map(|address| format!("http://{}/", at_hand(address))), access) {
+        (None, _) => tracing::info!(probes, location, "watching"),
+        (Some(site), Access::HealthOnly) => tracing::info!(probes, location, health = %format!("{site}healthz"), "watching"),
+        (Some(page), _) => tracing::info!(probes, location, %page, "watching"),
+    }
+}
+
+/// Where this machine reaches what listens: everywhere is no address to connect to.
+fn at_hand(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    address
 }
 
 /// Starts each run when its time has come.
@@ -219,5 +242,22 @@ async fn persist(stages: Arc<Stages>) {
     loop {
         tokio::time::sleep(PERSIST).await;
         stages.summaries.persist().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_told_can_be_opened() {
+        for (listening, told) in [
+            ("0.0.0.0:9115", "127.0.0.1:9115"),
+            ("[::]:9115", "[::1]:9115"),
+            ("127.0.0.1:9115", "127.0.0.1:9115"),
+            ("192.0.2.1:80", "192.0.2.1:80"),
+        ] {
+            assert_eq!(at_hand(listening.parse().unwrap()).to_string(), told);
+        }
     }
 }

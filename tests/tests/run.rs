@@ -3,6 +3,7 @@
 #![expect(clippy::float_cmp, reason = "counts are exact")]
 
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use e2e::HOSTILE;
@@ -139,6 +140,65 @@ async fn every_request_is_a_trace_even_after_an_absence_of_the_collector() {
 }
 
 #[tokio::test]
+async fn what_a_collector_that_is_away_does_not_get_is_told_at_the_end() {
+    let (home, target, away) = (Home::new(), Target::open(Answer::healthy()), Target::refusing().await);
+    let mut config = quick(&[check("api", &target)]);
+    config["export"] = json!({"otlp": {"endpoint": away.at("")}});
+    let agent = Agent::start(&home, &config).await;
+    eventually("spans wait", async || {
+        let of = [("signal", "traces"), ("outcome", "produced")];
+        (agent.metrics().await.value("vedette_export_items_total", &of) > Some(0.0)).then_some(())
+    })
+    .await;
+    assert!(!agent.log().contains("not delivered"), "{}", agent.log());
+    assert_eq!(agent.terminate().await, 0);
+    let log = std::fs::read_to_string(home.path("agent.log")).expect("the log");
+    for (what, path) in [("spans", "v1/traces"), ("points", "v1/metrics")] {
+        let told = log.lines().find(|line| line.contains(&format!(" {what} were not delivered to {}", away.at(&format!("/{path}")))));
+        assert!(told.is_some_and(|line| line.contains("WARN")), "{what}:\n{log}");
+    }
+}
+
+/// An agent that is to listen on all addresses.
+fn exposed(home: &Home, agent: Value, target: &Target) -> tokio::process::Command {
+    let mut config = quick(&[check("api", target)]);
+    config["agent"] = agent;
+    config["agent"]["listen"] = json!("0.0.0.0:0");
+    config["agent"]["state_dir"] = json!("off");
+    let file = home.write("run.yaml", config.to_string());
+    let mut command = home.command();
+    command.args([OsStr::new("run"), "-c".as_ref(), file.as_os_str()]);
+    command
+}
+
+#[tokio::test]
+async fn an_agent_that_listens_everywhere_tells_an_address_that_can_be_opened() {
+    let (home, target) = (Home::new(), Target::open(Answer::healthy()));
+    let mut command = exposed(&home, json!({"auth": "none"}), &target);
+    let agent = Agent::started(&mut command, home.path("agent.log")).await;
+    assert!(agent.address().starts_with("127.0.0.1:"), "{}", agent.address());
+    assert_eq!(agent.get("/").await.status, 200);
+    assert_eq!(agent.terminate().await, 0);
+}
+
+#[tokio::test]
+async fn a_page_that_is_not_served_is_not_announced() {
+    let (home, target) = (Home::new(), Target::open(Answer::healthy()));
+    let mut command = exposed(&home, json!({}), &target);
+    let log = || std::fs::read_to_string(home.path("agent.log")).unwrap_or_default();
+    let output = std::fs::File::create(home.path("agent.log")).expect("the test's folder takes a file");
+    let mut agent = command.stderr(output).spawn().expect("the program can be started");
+    eventually("it has started", async || log().contains("watching").then_some(())).await;
+    let (before, line) = log().split_once("watching").map(|(before, line)| (before.to_owned(), line.to_owned())).expect("the line");
+    assert!(before.contains("only /healthz and /readyz are served"), "that comes first:\n{}", log());
+    assert!(!line.contains("page="), "{line}");
+    let address = line.split("health=http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+    let answers = async |path: &str| e2e::message::get(address, path).await.map_or(0, |reply| reply.status);
+    assert_eq!((answers("/healthz").await, answers("/").await), (200, 403));
+    agent.kill().await.expect("a child can be ended");
+}
+
+#[tokio::test]
 async fn a_run_in_flight_is_finished_and_told_before_the_end() {
     let (home, target, backend) = (Home::new(), Target::open(Answer::slow(Duration::from_millis(600))), Receiver::open());
     let agent = Agent::start(&home, &exporting(quick(&[check("api", &target)]), &backend)).await;
@@ -183,6 +243,7 @@ async fn plugins_that_misbehave_end_as_errors_of_their_own_and_fifty_neighbours_
         MISDEEDS.iter().all(|(deed, _)| received.runs(deed).len() >= 3).then_some(())
     })
     .await;
+    assert_eq!(agent.get("/healthz").await.status, 200, "the scheduler ticks all the same");
     assert_eq!(agent.terminate().await, 0);
 
     let received = backend.received();

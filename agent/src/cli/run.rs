@@ -38,9 +38,6 @@ pub(super) async fn watch(path: PathBuf) -> anyhow::Result<u8> {
     }
     let plan = plan::build(&config, &opened.catalogue, &secrets).await?;
     let listener = listen(&config.agent).await?;
-    if let Some(address) = listener.as_ref().map(TcpListener::local_addr).transpose()? {
-        tracing::info!(probes = plan.probes.len(), location = config.agent.location, page = %format!("http://{address}/"), "watching");
-    }
     let stop = CancellationToken::new();
     tokio::spawn(until_signalled(stop.clone()));
     let ended = agent::run(Setup { config, plan, secrets, store: opened.store, vitals: Arc::clone(&opened.vitals), listener }, stop).await;

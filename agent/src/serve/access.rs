@@ -22,6 +22,9 @@ const COOKIE: &str = "vedette";
 /// What a form may weigh.
 const FORM: usize = 8 * 1024;
 
+/// A form has to arrive within this.
+pub(super) const FORM_WITHIN: Duration = Duration::from_secs(10);
+
 /// A wrong token is answered this late: whoever tries many has to wait for each.
 const WRONG: Duration = Duration::from_millis(500);
 
@@ -38,7 +41,7 @@ pub(super) async fn admit(State(site): Shared, request: Request, next: Next) -> 
             words(StatusCode::FORBIDDEN, text)
         }
         Access::Token(token) => {
-            if path == "/login" || path.starts_with("/assets/") || is_known(request.headers(), token) {
+            if path == "/login" || path.starts_with("/assets/") || path == "/favicon.ico" || is_known(request.headers(), token) {
                 return next.run(request).await;
             }
             ask(request.method(), request.uri(), request.headers())
@@ -111,7 +114,11 @@ pub(super) async fn form(State(site): Shared, RawQuery(query): RawQuery, headers
 /// Takes the token from the form and sets the cookie.
 pub(super) async fn login(State(site): Shared, headers: HeaderMap, body: Body) -> Response {
     let Access::Token(token) = &site.service.access else { return Redirect::to("/").into_response() };
-    let Ok(body) = to_bytes(body, FORM).await else { return words(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large") };
+    let body = match tokio::time::timeout(FORM_WITHIN, to_bytes(body, FORM)).await {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return words(StatusCode::PAYLOAD_TOO_LARGE, "the form is too large"),
+        Err(_) => return words(StatusCode::REQUEST_TIMEOUT, "the form did not arrive in time"),
+    };
     let field = |name: &str| {
         form_urlencoded::parse(&body).find(|(field, _)| field == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
     };

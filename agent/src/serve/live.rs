@@ -8,22 +8,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::broadcast::{Receiver, Sender, channel, error::RecvError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::MissedTickBehavior;
 
+use super::connections::Endless;
 use super::page::{self, Pulse};
 use super::routes::{Shared, words};
 use super::{Site, assets};
 use crate::clock::Timestamp;
 use crate::outcome::State as ProbeState;
 
-/// Pages that are told at once.
-const LISTENERS: usize = 128;
+/// Pages that are told at once: half of the connections, so that the others are left for questions.
+pub(super) const LISTENERS: usize = super::connections::CONNECTIONS / 2;
+
+/// Seconds after which a page that found no room may ask again.
+const AGAIN: HeaderValue = HeaderValue::from_static("10");
 
 /// Events that a page may be behind before it is told what it missed in one.
 const BEHIND: usize = 16;
@@ -51,11 +56,15 @@ pub(super) struct Update {
 
 /// Where updates are told. Clones share it.
 #[derive(Clone)]
-pub(super) struct Live(Sender<Arc<Update>>);
+pub(super) struct Live {
+    updates: Sender<Arc<Update>>,
+    /// Room for listeners.
+    room: Arc<Semaphore>,
+}
 
 impl Live {
     pub(super) fn new() -> Self {
-        Self(channel(BEHIND).0)
+        Self { updates: channel(BEHIND).0, room: Arc::new(Semaphore::new(LISTENERS)) }
     }
 
     /// Tells of changes until the agent stops; without listeners it does nothing.
@@ -68,11 +77,11 @@ impl Live {
                 () = site.stop.cancelled() => return,
                 _ = pace.tick() => {}
             }
-            if self.0.receiver_count() > 0
+            if self.updates.receiver_count() > 0
                 && let Some(update) = told.next(&site)
             {
                 // An error says that the last listener left meanwhile.
-                let _ = self.0.send(Arc::new(update));
+                let _ = self.updates.send(Arc::new(update));
             }
         }
     }
@@ -139,6 +148,7 @@ struct Listener {
     /// The version that the page knows; none until it was told of what it missed before.
     known: Option<u64>,
     since: Since,
+    _room: OwnedSemaphorePermit,
 }
 
 /// What a page says that it knows.
@@ -200,18 +210,25 @@ impl Listener {
 
 /// The stream of events. A page says what it knows as `?since=`, a browser that reconnects by `Last-Event-ID`.
 pub(super) async fn events(State(site): Shared, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
-    if site.live.0.receiver_count() >= LISTENERS {
-        return words(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open: this one has to be reloaded by hand");
-    }
+    let Ok(room) = Arc::clone(&site.live.room).try_acquire_owned() else { return crowded() };
     let query = query.unwrap_or_default();
     let asked = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "since").map(|(_, value)| value.into_owned());
     let last = headers.get("last-event-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let since = Since::parse(&last.or(asked).unwrap_or_default(), site.service.board.life());
-    let listener = Listener { updates: site.live.0.subscribe(), site, known: None, since };
+    let listener = Listener { updates: site.live.updates.subscribe(), site, known: None, since, _room: room };
     let keep = KeepAlive::new().interval(Duration::from_secs(15));
     let mut response = Sse::new(stream::unfold(listener, Listener::next)).keep_alive(keep).into_response();
+    response.extensions_mut().insert(Endless);
     // Proxies that gather answers would hold the events back.
-    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+}
+
+/// Nobody can be told any more; the connection is not kept either.
+fn crowded() -> Response {
+    let mut response = words(StatusCode::SERVICE_UNAVAILABLE, "too many pages are open: this one is kept true again when another closes");
+    response.headers_mut().insert(header::RETRY_AFTER, AGAIN);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

@@ -30,6 +30,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/api/v1/outcomes/{id}", get(api::outcome))
         .route("/api/v1/agent", get(api::agent))
         .route("/assets/{name}", get(assets::asset))
+        .route("/favicon.ico", get(assets::favicon))
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
         .route("/readyz", get(ready))
@@ -119,7 +120,11 @@ async fn metrics(State(site): Shared) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (site.service.metrics)()).into_response()
 }
 
+/// Whether the scheduler ticks. Once it has been asked to stop it is silent because it was told to.
 async fn health(State(site): Shared) -> Response {
+    if site.service.stopping.is_cancelled() {
+        return words(StatusCode::OK, "stopping");
+    }
     let silent = site.service.vitals.since_beat();
     if silent < STALE {
         return words(StatusCode::OK, "ok");
@@ -127,9 +132,9 @@ async fn health(State(site): Shared) -> Response {
     words(StatusCode::SERVICE_UNAVAILABLE, format!("the scheduler has been silent for {:.1} s", silent.as_secs_f64()))
 }
 
-/// What is served has been read and compiled before: that is ready, until the agent stops.
+/// What is served has been read and compiled before: that is ready, until the agent is asked to stop.
 async fn ready(State(site): Shared) -> Response {
-    if site.stop.is_cancelled() {
+    if site.service.stopping.is_cancelled() {
         return words(StatusCode::SERVICE_UNAVAILABLE, "the agent is stopping");
     }
     words(StatusCode::OK, "ready")

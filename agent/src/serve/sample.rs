@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Access, Board, ProbeInfo, Service};
 use crate::clock::{Anchor, Instant, Timestamp};
 use crate::config::SloConfig;
@@ -500,5 +502,5 @@ pub(super) fn service(access: Access) -> Service {
     for place in 0..400 {
         vitals.lateness.record(Duration::from_secs_f64(0.000_2 + noise(place) * noise(place + 7) * 0.004));
     }
-    Service { board: board(), access, metrics: Arc::new(|| "vedette_info 1\n".to_owned()), vitals }
+    Service { board: board(), access, metrics: Arc::new(|| "vedette_info 1\n".to_owned()), vitals, stopping: CancellationToken::new() }
 }

@@ -1,5 +1,7 @@
 //! Real requests over loopback.
 
+mod doors;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -293,6 +295,36 @@ async fn a_scheduler_that_is_silent_is_unhealthy() {
 }
 
 #[tokio::test]
+async fn an_agent_that_was_asked_to_stop_is_healthy_but_not_ready() {
+    let served = served(Access::Open).await;
+    assert_eq!(served.get("/readyz").await.status, 200);
+    served.service.stopping.cancel();
+    let ready = served.get("/readyz").await;
+    assert_eq!((ready.status, ready.body.as_str()), (503, "the agent is stopping\n"));
+    // Its scheduler is silent from then on, and that is as it should be.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    assert_eq!(served.get("/healthz").await.status, 200);
+    assert_eq!(served.get("/").await.status, 200, "what was learnt can be read to the end");
+}
+
+/// A page that names none makes a browser ask for /favicon.ico.
+#[tokio::test]
+async fn every_page_names_an_icon_that_is_there() {
+    let served = served(Access::Token("s3cret".to_owned())).await;
+    let known = "authorization: Bearer s3cret\r\n";
+    for (path, headers) in [("/", known), ("/agent", known), ("/checks/shop/checkout", known), ("/no/such/page", known), ("/login", "")] {
+        let page = served.ask("GET", path, headers, "").await.body;
+        let icon = page.split("rel=\"icon\" href=\"").nth(1).unwrap_or_else(|| panic!("{path} names none: {page}"));
+        let icon = served.get(icon.split('"').next().unwrap()).await;
+        assert_eq!((icon.status, icon.header("content-type")), (200, Some("image/svg+xml")), "{path}");
+    }
+    let asked = served.get("/favicon.ico").await;
+    assert_eq!((asked.status, asked.header("content-type")), (200, Some("image/svg+xml")), "of what is not a page");
+}
+
+#[tokio::test]
 async fn health_only_tells_health_only() {
     let served = served(Access::HealthOnly).await;
     for (path, status) in
@@ -342,7 +374,12 @@ async fn a_form_takes_the_token_and_sets_a_strict_cookie() {
 #[tokio::test]
 async fn a_name_that_is_not_ours_is_refused_on_loopback() {
     let open = served(Access::Open).await;
-    assert_eq!(open.ask("GET", "/", "Host: rebound.evil.example\r\n", "").await.status, 421);
+    for path in ["/", "/api/v1/checks", "/agent", "/events", "/fragments/rows", "/metrics"] {
+        assert_eq!(open.ask("GET", path, "Host: rebound.evil.example\r\n", "").await.status, 421, "{path}");
+    }
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(open.ask("GET", path, "Host: vedette.monitoring.svc:9115\r\n", "").await.status, 200, "{path}");
+    }
     assert_eq!(open.ask("GET", "/api/v1/checks", "Host: 127.0.0.1:9115\r\n", "").await.status, 200);
     let known = served(Access::Token("s3cret".to_owned())).await;
     let headers = "Host: status.example.com\r\nauthorization: Bearer s3cret\r\n";

@@ -9,6 +9,7 @@
 pub mod diagnostics;
 mod encode;
 mod events;
+mod farewell;
 #[cfg(test)]
 mod fake;
 mod gather;
@@ -40,6 +41,7 @@ use crate::config::{OtlpConfig, SloConfig};
 use crate::outcome::{Identity, Record, TraceId};
 use crate::vitals::Vitals;
 
+use farewell::{Destination, farewell};
 use gather::{Export, Gather};
 use queue::{Lane, MemoryQueue};
 use sender::Transport;
@@ -90,6 +92,8 @@ struct Running {
     /// When the senders have to be done, once it is known that they have to.
     deadline: Arc<Mutex<Instant>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Of the signals that are exported.
+    destinations: Vec<Destination>,
 }
 
 /// Why telemetry cannot be started.
@@ -133,12 +137,13 @@ impl Telemetry {
             }
             None => None,
         };
+        let destinations = settings.routes.iter().flatten().map(Destination::of).collect();
         let below = export.as_ref().map(|_| threshold(settings.successes));
         let (records, received) = mpsc::channel(RECORDS);
         let (stop, deadline) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
         let gather = Gather::new(received, Arc::clone(&table), Arc::clone(&vitals), slos, export);
         tasks.push(tokio::spawn(gather.run(settings.interval, stop.clone(), finished, Arc::clone(&deadline))));
-        Ok(Self(Arc::new(Running { records, table, vitals, below, stop, deadline, tasks: Mutex::new(tasks) })))
+        Ok(Self(Arc::new(Running { records, table, vitals, below, stop, deadline, tasks: Mutex::new(tasks), destinations })))
     }
 
     /// Takes a record. Never waits: what does not fit is counted.
@@ -163,7 +168,8 @@ impl Telemetry {
         prometheus::render(&table)
     }
 
-    /// Sends what is left, for at most so long. Records that come later are counted as dropped.
+    /// Sends what is left, for at most so long, and says what could not be delivered. Records that come later are counted
+    /// as dropped.
     pub async fn shutdown(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
         *self.0.deadline.lock() = deadline;
@@ -173,6 +179,9 @@ impl Telemetry {
             if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
                 task.abort();
             }
+        }
+        for line in farewell(&self.0.vitals, &self.0.destinations) {
+            tracing::warn!("{line}");
         }
     }
 }

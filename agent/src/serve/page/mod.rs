@@ -102,6 +102,7 @@ struct Notice {
     heading: &'static str,
     text: String,
     style: &'static str,
+    icon: &'static str,
     /// Where the form leads afterwards; none = no form.
     next: Option<String>,
     wrong: bool,
@@ -110,10 +111,10 @@ struct Notice {
 /// The form that takes the token; `next` is where it leads.
 pub(super) fn login(next: &str, wrong: bool) -> Markup {
     let text = "This agent shows its page to whoever has its token.".to_owned();
-    render(&Notice { heading: "Vedette", text, style: assets::style(), next: Some(next.to_owned()), wrong })
+    render(&Notice { heading: "Vedette", text, style: assets::style(), icon: assets::brand(), next: Some(next.to_owned()), wrong })
 }
 
 /// A page with nothing but a sentence on it.
 pub(super) fn notice(heading: &'static str, text: &str) -> Markup {
-    render(&Notice { heading, text: text.to_owned(), style: assets::style(), next: None, wrong: false })
+    render(&Notice { heading, text: text.to_owned(), style: assets::style(), icon: assets::brand(), next: None, wrong: false })
 }
