@@ -4,19 +4,21 @@ use std::rc::Rc;
 
 use super::keys::{Key, ROOT, Section, Unsaid};
 use super::kind::{Kind, Wrong};
-use super::mistake::{Found, Mistake, Place, Source, nearest, quoted};
+use super::mistake::{Found, Mistake, Place, SUBSTITUTED, Source, nearest, quoted};
 use super::parse::Allowance;
 use super::scalar;
 use super::tree::{Entry, Node, Value};
 
-/// The document with everything in it, in the order of the table. What is wrong is told and stands there as wrong.
-pub(super) fn fill(root: Node, sources: &[Source], found: &mut Found) -> Node {
-    let mut form = Form { sources, found, defaults: None, allowance: Allowance::default() };
+/// The document with everything in it, in the order of the table. What is wrong is told and stands there as wrong. Of a
+/// document that is not `whole` nothing is missed.
+pub(super) fn fill(root: Node, sources: &[Source], whole: bool, found: &mut Found) -> Node {
+    let mut form = Form { sources, whole, found, defaults: None, allowance: Allowance::default() };
     form.section("the configuration", root, &ROOT, None)
 }
 
 struct Form<'a> {
     sources: &'a [Source],
+    whole: bool,
     found: &'a mut Found,
     /// `defaults:`, once it has been filled.
     defaults: Option<Rc<Node>>,
@@ -37,8 +39,8 @@ impl Form<'_> {
             Value::Map(entries) => Some((node.place, entries)),
             Value::Null => Some((node.place, Vec::new())),
             Value::Wrong => None,
-            value => {
-                self.found.add(Mistake::new(node.place, format!("{name} has to be {what}, not {}", value.describe())));
+            _ => {
+                self.found.add(Mistake::new(node.place, format!("{name} has to be {what}, not {}", node.describe())));
                 None
             }
         }
@@ -98,6 +100,7 @@ impl Form<'_> {
         }
         let value = match &key.unsaid {
             Unsaid::Nothing => return None,
+            Unsaid::Required if !self.whole => Value::Wrong,
             Unsaid::Required => {
                 self.found.add(
                     Mistake::new(within, format!("{section} has no `{}`", key.name))
@@ -146,13 +149,15 @@ impl Form<'_> {
             return Node { place, value };
         }
         let value = kind.scalar(value, place.source(self.sources)).unwrap_or_else(|wrong| {
-            self.tell(place, name, wrong);
+            let hidden = || Wrong { message: format!("has to be {}, not {SUBSTITUTED}", kind.what()), hint: None };
+            self.tell(place, name, if place.is_substituted() { hidden() } else { wrong });
             Value::Wrong
         });
         Node { place, value }
     }
 
     fn list(&mut self, name: &str, node: Node, kind: &Kind, of: &'static Kind) -> Node {
+        let described = node.describe();
         let Node { place, value } = node;
         let value = match value {
             Value::List(items) => {
@@ -161,8 +166,8 @@ impl Form<'_> {
             }
             Value::Null => Value::List(Vec::new()),
             Value::Wrong => Value::Wrong,
-            value => {
-                self.tell(place, name, Wrong { message: format!("has to be {}, not {}", kind.what(), value.describe()), hint: None });
+            _ => {
+                self.tell(place, name, Wrong { message: format!("has to be {}, not {described}", kind.what()), hint: None });
                 Value::Wrong
             }
         };
