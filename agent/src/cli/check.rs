@@ -83,7 +83,7 @@ fn select(config: &mut Config, only: &[String]) -> anyhow::Result<()> {
     if only.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = config.checks.iter().flat_map(names).collect();
+    let known: Vec<String> = config.checks.iter().flat_map(names).collect();
     let mut found = vec![false; only.len()];
     for check in &mut config.checks {
         let mut named = |name: &str| {
@@ -98,7 +98,7 @@ fn select(config: &mut Config, only: &[String]) -> anyhow::Result<()> {
     config.checks.retain(|check| !check.targets.is_empty());
     match found.iter().position(|found| !found) {
         Some(place) => {
-            let hint = config::meant(&only[place], &names).map(|hint| format!("; {hint}")).unwrap_or_default();
+            let hint = config::meant(&only[place], &known).map(|hint| format!("; {hint}")).unwrap_or_default();
             bail!("--only {}: no check or target of that name is in the configuration{hint}", only[place])
         }
         None => Ok(()),

@@ -32,7 +32,12 @@ pub(super) async fn config(command: Command) -> anyhow::Result<u8> {
             let path = file.path()?;
             let config = open(&path).await?.loaded.config;
             let probes: usize = config.checks.iter().map(|check| check.targets.len()).sum();
-            format!("ok: {}: {}, {}\n", visible::line(&path.to_string_lossy()), count(config.checks.len(), "check"), count(probes, "target"))
+            format!(
+                "ok: {}: {}, {}\n",
+                visible::line(&path.to_string_lossy()),
+                count(config.checks.len(), "check"),
+                count(probes, "target")
+            )
         }
         Command::Print(file) => config::yaml(&open(&file.path()?).await?.loaded.effective),
         Command::Schema => format!("{:#}\n", config::schema()),

@@ -56,7 +56,7 @@ const NO_VERDICT: u8 = 3;
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => return ExitCode::from(told(&error.render(), error.use_stderr())),
+        Err(error) => return ExitCode::from(told(&error)),
     };
     report_panics();
     descriptors::raise();
@@ -84,13 +84,16 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
 }
 
 /// What the parser of the arguments says: help and version are results, mistakes are not.
-fn told(message: &clap::builder::StyledStr, mistake: bool) -> u8 {
-    if mistake {
+fn told(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        // What nobody sees in an argument is written out before the parser quotes it.
+        let shown = std::env::args_os().map(|argument| visible::line(&argument.to_string_lossy()).into_owned());
+        let message = Arguments::try_parse_from(shown).err().map_or_else(|| error.render(), |error| error.render());
         output::say(message.to_string().trim_end());
         return USAGE;
     }
-    let text = if output::colour(&io::stdout()) { message.ansi().to_string() } else { message.to_string() };
-    output::print(&text, OK)
+    let help = error.render();
+    output::print(&if output::colour(&io::stdout()) { help.ansi().to_string() } else { help.to_string() }, OK)
 }
 
 /// One line that says what, where and what to do; of a configuration, all its mistakes.

@@ -56,8 +56,13 @@ pub(super) async fn open(document: &Document, purpose: Purpose, state_dir: State
         Purpose::Schedule => agent.concurrency,
         Purpose::Once => agent.concurrency.min(descriptors::at_once()),
     };
-    let catalogue = Catalogue::open(slots, &store, &vitals)?;
-    let schemas = catalogue.schemas(document).await;
-    let loaded = document.judge(&schemas, purpose)?;
+    // A sandbox that is too large is one mistake among others: they leave together, or before it.
+    let opened = Catalogue::open(slots, &store, &vitals);
+    let catalogue = match &opened {
+        Ok(catalogue) => catalogue,
+        Err(_) => &Catalogue::open(1, &store, &vitals)?,
+    };
+    let loaded = document.judge(&catalogue.schemas(document).await, purpose)?;
+    let catalogue = opened?;
     Ok(Opened { loaded, catalogue, store, vitals, slots })
 }

@@ -18,9 +18,10 @@ pub(super) fn mistake(address: &str, plugin: &str, schemes: &[String]) -> Option
     let shown = mask_within(address);
     let usual = || meant(address, &shown, schemes);
     match Url::parse(address) {
-        Err(ParseError::RelativeUrlWithoutBase) => {
-            let schemes: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
-            Some((format!("not a url: {shown} (it does not begin with {})", schemes.join(" or ")), usual()))
+        Err(ParseError::RelativeUrlWithoutBase) => Some((without_scheme(&shown, schemes), usual())),
+        // `localhost:8080` is one as it is written, which nobody means.
+        Ok(url) if !url.has_host() && !address.contains("://") && !schemes.iter().any(|scheme| scheme == url.scheme()) => {
+            Some((without_scheme(&shown, schemes), usual()))
         }
         Err(error) => Some((format!("not a url: {shown} ({error})"), usual())),
         Ok(url) if !schemes.iter().any(|scheme| scheme == url.scheme()) => Some((
@@ -30,6 +31,11 @@ pub(super) fn mistake(address: &str, plugin: &str, schemes: &[String]) -> Option
         Ok(url) if !url.has_host() => Some((format!("not a url: {shown} (no host)"), None)),
         Ok(_) => None,
     }
+}
+
+fn without_scheme(shown: &str, schemes: &[String]) -> String {
+    let schemes: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
+    format!("not a url: {shown} (it does not begin with {})", schemes.join(" or "))
 }
 
 /// What may be meant by a host without a scheme.

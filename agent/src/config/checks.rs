@@ -100,9 +100,12 @@ fn check(node: &Node, services: &mut Services, room: &mut Room<'_, '_>) -> Optio
 fn claim(name: &str, place: Place, what: &str, services: &mut Services, found: &mut Found) {
     match services.get(name) {
         Some(first) => found.add(
-            Mistake::new(place, format!("a second {what} is called {}", if place.is_substituted() { SUBSTITUTED.to_owned() } else { quoted(name) }))
-                .also("the first is here", *first)
-                .hint((what == "target").then_some("give one of them a `name`")),
+            Mistake::new(
+                place,
+                format!("a second {what} is called {}", if place.is_substituted() { SUBSTITUTED.to_owned() } else { quoted(name) }),
+            )
+            .also("the first is here", *first)
+            .hint((what == "target").then_some("give one of them a `name`")),
         ),
         None => drop(services.insert(name.to_owned(), place)),
     }
@@ -154,10 +157,10 @@ fn targets(
                 place => Mistake::new(place, format!("`target`: {message}")).hint(hint),
             });
         }
-        let name = match (one, node.get("name")) {
-            (Some(_), _) => check.to_owned(),
-            (None, Some(name)) => name.as_text().unwrap_or_default().to_owned(),
-            (None, None) => address::name(text),
+        let name = match (several, node.get("name")) {
+            (None, _) => check.to_owned(),
+            (Some(_), Some(name)) => name.as_text().unwrap_or_default().to_owned(),
+            (Some(_), None) => address::name(text),
         };
         let place = node.get("name").map_or(node.place, |name| name.place);
         targets.push((TargetConfig { name, address: text.to_owned(), labels: labels(node) }, place));

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::keys::{Key, ROOT, Section, Unsaid};
+use super::keys::{ELSEWHERE, Key, ROOT, Section, Unsaid};
 use super::kind::{Kind, Wrong};
 use super::mistake::{Found, Mistake, Place, SUBSTITUTED, Source, nearest, quoted};
 use super::parse::Allowance;
@@ -56,8 +56,8 @@ impl Form<'_> {
                 Some(at) => said[at] = Some(entry),
                 None if self.found.is_full() => self.found.add(Mistake::new(entry.place, "")),
                 None => {
-                    let near = nearest(&entry.key, section.keys.iter().map(|key| key.name));
-                    let hint = near.map_or_else(|| format!("known here are {}", names(section)), |near| format!("did you mean `{near}`?"));
+                    let near = near(&entry.key, section);
+                    let hint = near.map_or_else(|| known(section), |near| format!("did you mean `{near}`?"));
                     slips.extend(near);
                     self.found.add(Mistake::new(entry.place, format!("unknown key {}", quoted(&entry.key))).hint(Some(hint)));
                 }
@@ -148,7 +148,11 @@ impl Form<'_> {
         if matches!(value, Value::Wrong) {
             return Node { place, value };
         }
+        let variable = matches!(&value, Value::Text(text) if text.contains("${"));
         let value = kind.scalar(value, place.source(self.sources)).unwrap_or_else(|wrong| {
+            // Other programs substitute `${NAME}`.
+            let hint = wrong.hint.or(variable.then(|| "a variable is written `${env:NAME}`, a file `${file:PATH}`".to_owned()));
+            let wrong = Wrong { hint, ..wrong };
             let hidden = || Wrong { message: format!("has to be {}, not {SUBSTITUTED}", kind.what()), hint: None };
             self.tell(place, name, if place.is_substituted() { hidden() } else { wrong });
             Value::Wrong
@@ -167,7 +171,8 @@ impl Form<'_> {
             Value::Null => Value::List(Vec::new()),
             Value::Wrong => Value::Wrong,
             _ => {
-                self.tell(place, name, Wrong { message: format!("has to be {}, not {described}", kind.what()), hint: None });
+                let hint = matches!(value, Value::Map(_)).then(|| "begin each entry with `- `".to_owned());
+                self.tell(place, name, Wrong { message: format!("has to be {}, not {described}", kind.what()), hint });
                 Value::Wrong
             }
         };
@@ -190,7 +195,16 @@ impl Form<'_> {
     }
 }
 
-fn names(section: &Section) -> String {
+/// The key of a section that is meant: one that is written alike, or what others call it.
+fn near(word: &str, section: &Section) -> Option<&'static str> {
+    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == word).map(|(_, key)| *key);
+    let known = || section.keys.iter().map(|key| key.name);
+    nearest(word, known()).or_else(|| elsewhere.filter(|key| known().any(|known| known == *key)))
+}
+
+fn known(section: &Section) -> String {
     let names: Vec<String> = section.keys.iter().map(|key| format!("`{}`", key.name)).collect();
-    names.join(", ")
+    let with = section.keys.iter().find(|key| matches!(key.kind, Kind::Settings));
+    let settings = with.map(|with| format!("; settings of the plugin stand under `{}`", with.name)).unwrap_or_default();
+    format!("known here are {}{settings}", names.join(", "))
 }

@@ -101,7 +101,10 @@ impl<'a> Plugins<'a> {
             Some(Ok(schema)) if schema.summariser == summariser => Some(schema),
             Some(Ok(_)) => {
                 let (is, wanted) = if summariser { ("checks", "summarises") } else { ("summarises", "checks") };
-                found.add(Mistake::new(place, format!("the {} {is}; what is needed here is one that {wanted}", place.named("plugin", name))));
+                found.add(Mistake::new(
+                    place,
+                    format!("the {} {is}; what is needed here is one that {wanted}", place.named("plugin", name)),
+                ));
                 None
             }
             // Told at its `source`, or what is wrong with its entry has been.

@@ -68,7 +68,7 @@ static AGENT: Section = section(&[
     key("listen", Kind::Listen, Is("127.0.0.1:9115"), "Address of status page, API and metrics, or \"off\"."),
     key("auth", Either(&Word(&["none"]), &AUTH), Nothing, "Who may see the page beyond loopback; `none` opens it to all."),
     key("state_dir", Folder, Machine(locate::state_dir), "What survives a restart, or \"off\". Default: the XDG state directory."),
-    key("concurrency", Whole(1, 1_000_000), Is("512"), "Runs in flight at most."),
+    key("concurrency", Whole(1, MOST_AT_ONCE), Is("512"), "Runs in flight at most."),
     key("log", Sub(&LOG), Empty, "The agent's own log."),
 ]);
 
@@ -126,8 +126,23 @@ static LIMITS: Section = section(&[
     key("exchanges", Whole(1, 10_000), Is("16"), "Exchanges over the network."),
 ]);
 
+/// What others call a key, and what it is called here.
+pub(super) const ELSEWHERE: [(&str, &str); 8] = [
+    ("url", "target"),
+    ("urls", "targets"),
+    ("address", "target"),
+    ("hosts", "targets"),
+    ("interval", "every"),
+    ("frequency", "every"),
+    ("type", "plugin"),
+    ("settings", "with"),
+];
+
 const EVERY: Key = key("every", Duration, Is("30s"), "Between two runs.");
 const TIMEOUT: Key = key("timeout", Duration, Is("2s"), "Of one attempt.");
+/// Runs in flight that may be allowed, at most: each has a slot of the sandbox, and the kernel counts their mappings.
+pub(super) const MOST_AT_ONCE: u32 = 30_000;
+
 /// Further attempts that a check may have, at most.
 pub const MOST_RETRIES: u32 = 100;
 

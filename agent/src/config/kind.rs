@@ -120,13 +120,15 @@ impl Kind {
         let mismatch = || Wrong::new(format!("has to be {}, not {}", self.what(), quoted(&text)));
         let absolute = || source.map_or_else(|| text.clone(), |source| source.absolute(&text).to_string_lossy().into_owned());
         let empty = text.trim().is_empty();
-        if let (Self::Name | Self::Line, Some(char)) = (self, text.chars().find(|char| is_hidden(*char))) {
+        let hidden = text.chars().find(|char| is_hidden(*char) && *char != '\n');
+        if let (Self::Name | Self::Line, Some(char)) = (self, hidden) {
             let message = format!("holds U+{:04X}, a character that nobody sees: {}", char as u32, quoted(&text));
             return Err(Wrong::new(message).hint("leave it out"));
         }
         let fits = match self {
-            Self::Text | Self::Line | Self::Path => !empty,
-            Self::Name => !empty && text.trim() == text && text.len() <= 256,
+            Self::Text | Self::Path => !empty,
+            Self::Line => !empty && !text.contains('\n'),
+            Self::Name => !empty && text.trim() == text && text.len() <= 256 && !text.contains('\n'),
             Self::Word(words) => words.contains(&text.as_str()),
             Self::Percent => percent(&text).is_some(),
             Self::Listen => text == "off" || text.parse::<SocketAddr>().is_ok(),
@@ -175,7 +177,8 @@ impl Kind {
     /// What it is, for people.
     pub(super) fn what(&self) -> String {
         let what = match self {
-            Self::Text | Self::Line => "a text",
+            Self::Text => "a text",
+            Self::Line => "a text on one line",
             Self::Name => "a short text on one line",
             Self::Flag => "`true` or `false`",
             Self::Whole(least, most) => return format!("a whole number from {least} to {most}"),

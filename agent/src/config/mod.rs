@@ -113,7 +113,7 @@ pub fn for_urls(urls: &[String]) -> Document {
         Node::mapping([("name", Value::Text(name)), ("target", Value::Text((*url).to_owned()))])
     });
     // All of them at the same time.
-    let agent = Node::mapping([("concurrency", Value::Number(urls.len().max(1).into()))]);
+    let agent = Node::mapping([("concurrency", Value::Number(urls.len().clamp(1, keys::MOST_AT_ONCE as usize).into()))]);
     let root = Node::mapping([("agent", agent.value), ("checks", Value::List(checks.collect()))]);
     let mut found = Found::default();
     let tree = Some(fill::fill(root, &[], true, &mut found));

@@ -50,7 +50,14 @@ pub(super) fn parse(file: usize, source: &Source, allowance: &mut Allowance, fou
     for event in Parser::<StrInput<'_>>::new_from_str_with_options(&source.text, options) {
         let told = match event {
             Ok((event, span)) => builder.event(event, span),
-            Err(error) => Err(Mistake::new(builder.mark(error.marker()), format!("this is no YAML: {}", error.info()))),
+            Err(error) => {
+                let hint = match error.info() {
+                    info if info.contains("tab") => Some("indent with spaces"),
+                    info if info.contains("block") => Some("lines that belong together begin in the same column"),
+                    _ => None,
+                };
+                Err(Mistake::new(builder.mark(error.marker()), format!("this is no YAML: {}", error.info())).hint(hint))
+            }
         };
         if let Err(mistake) = told {
             builder.found.add(mistake);

@@ -16,13 +16,16 @@ const MEMORY_PER_BODY_BYTE: u64 = 8;
 /// What looking at a MiB of body may cost, in CPU time.
 const CPU_PER_BODY_MIB: Duration = Duration::from_millis(20);
 
-/// Reads the value of every secret. One that has none is an error here, not a surprise at night.
+/// Reads the value of every secret. Those that have none are an error here, all of them, not a surprise at night.
 pub fn secret_values(config: &Config) -> Result<Secrets, PlanError> {
-    let value = |(name, secret): (&String, &SecretConfig)| {
-        let failed = |message| PlanError::Secret { name: name.clone(), message };
-        Ok((name.clone(), read(secret).map_err(failed)?))
-    };
-    config.secrets.iter().map(value).collect()
+    let (mut values, mut missing) = (Secrets::new(), Vec::new());
+    for (name, secret) in &config.secrets {
+        match read(secret) {
+            Ok(value) => drop(values.insert(name.clone(), value)),
+            Err(message) => missing.push(format!("secret `{name}`: {message}")),
+        }
+    }
+    if missing.is_empty() { Ok(values) } else { Err(PlanError::Secrets(missing)) }
 }
 
 fn read(secret: &SecretConfig) -> Result<Vec<u8>, String> {
@@ -80,6 +83,18 @@ fn max_body(settings: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{PluginSchema, Purpose};
+
+    /// A configuration of one check, and more.
+    fn config(more: &str) -> Config {
+        let path = std::env::temp_dir().join(format!("vedette-plan-{}.yaml", uuid::Uuid::new_v4()));
+        std::fs::write(&path, format!("checks: [{{name: a, target: \"http://h/\"}}]\n{more}")).unwrap();
+        let document = crate::config::read(&path);
+        std::fs::remove_file(path).unwrap();
+        let schema = |summariser| PluginSchema { summariser, schema: serde_json::json!({}), target_schemes: Vec::new() };
+        let schemas = [("http", false), ("availability", true), ("own", false)].map(|(name, is)| (name.to_owned(), Ok(schema(is))));
+        document.judge(&schemas.into(), Purpose::Once).unwrap().config
+    }
 
     fn secret(source: SecretSource) -> SecretConfig {
         SecretConfig { source, send_to: Vec::new() }
@@ -101,6 +116,24 @@ mod tests {
     fn a_secret_that_is_not_there_says_what_is_missing() {
         let missing = secret(SecretSource::Env("VEDETTE_NO_SUCH_VARIABLE".into()));
         assert!(read(&missing).unwrap_err().contains("VEDETTE_NO_SUCH_VARIABLE is not set"));
+    }
+
+    #[test]
+    fn all_secrets_without_a_value_are_told_together() {
+        let mut config = config("");
+        for name in ["one", "two"] {
+            config.secrets.insert(name.to_owned(), secret(SecretSource::Env(format!("VEDETTE_NO_SUCH_{name}"))));
+        }
+        let told = secret_values(&config).unwrap_err().to_string();
+        assert!(told.contains("VEDETTE_NO_SUCH_one") && told.contains("VEDETTE_NO_SUCH_two"), "{told}");
+    }
+
+    #[test]
+    fn the_limits_that_the_configuration_shows_are_those_that_hold() {
+        let config = config("plugins: {own: {source: ./own.wasm}}");
+        let shown = config.plugins["own"].limits;
+        let shown = Limits { memory: shown.memory.unwrap(), cpu: shown.cpu.unwrap(), exchanges: shown.exchanges.unwrap() };
+        assert_eq!(shown, Limits::default());
     }
 
     #[test]

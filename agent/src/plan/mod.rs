@@ -83,14 +83,9 @@ pub enum PlanError {
         /// Why.
         error: std::io::Error,
     },
-    /// A secret without a value.
-    #[error("secret `{name}`: {message}")]
-    Secret {
-        /// Its name under `secrets:`.
-        name: String,
-        /// What, and what to do.
-        message: String,
-    },
+    /// Secrets without a value: which, what is wrong, and what to do.
+    #[error("{}", .0.join("; "))]
+    Secrets(Vec<String>),
 }
 
 /// Builds the plan. Every plugin that the configuration names has been loaded while its settings were judged.

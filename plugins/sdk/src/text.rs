@@ -65,7 +65,10 @@ mod tests {
     fn latencies_carry_the_digits_that_matter() {
         let told = [0, 12_400_000, 10_000_000, 999_000_000, SECOND, 1_250_000_000, 75 * SECOND].map(latency);
         assert_eq!(told, ["0 ms", "12.4 ms", "10 ms", "999 ms", "1 s", "1.25 s", "75 s"]);
-        assert_eq!([1, 1_000, 12_345, 99_999, 100_000, 449_999].map(latency), ["0.000001 ms", "0.001 ms", "0.012 ms", "0.1 ms", "0.1 ms", "0.4 ms"]);
+        assert_eq!(
+            [1, 1_000, 12_345, 99_999, 100_000, 449_999].map(latency),
+            ["0.000001 ms", "0.001 ms", "0.012 ms", "0.1 ms", "0.1 ms", "0.4 ms"]
+        );
     }
 
     #[test]

@@ -37,6 +37,9 @@ fn json_path(text: &str) -> Result<(), String> {
     if depths.max().is_some_and(|deepest| deepest > DEEPEST_PATH) {
         return Err(format!("not a JSONPath: nested deeper than {DEEPEST_PATH} levels"));
     }
+    if !text.starts_with('$') {
+        return Err("not a JSONPath, such as `$.status`: it has to begin with `$`".to_owned());
+    }
     serde_json_path::JsonPath::parse(text).map(drop).map_err(|error| format!("not a JSONPath, such as `$.status`: {error}"))
 }
 

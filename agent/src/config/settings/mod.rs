@@ -147,7 +147,11 @@ impl Granted<'_> {
             Err(error) => Err(error.to_string()),
         };
         if let Err(why) = readable {
-            let shown = if place.is_substituted() { "of the name that is substituted here".to_owned() } else { quoted(&absolute.to_string_lossy()) };
+            let shown = if place.is_substituted() {
+                "of the name that is substituted here".to_owned()
+            } else {
+                quoted(&absolute.to_string_lossy())
+            };
             self.tell(path, &format!("the file {shown} cannot be read: {why}"));
         }
         let number = self.files.len();

@@ -11,8 +11,8 @@ use crate::config::quantity::show_size;
 /// The largest that a pattern may be, compiled, in bytes.
 const LARGEST: usize = 2 << 20;
 
-/// The largest that all patterns of one `with:` may be together.
-const LARGEST_TOGETHER: usize = 8 << 20;
+/// The largest that all patterns of one `with:` may be together: what the guest's CPU time has room for.
+const LARGEST_TOGETHER: usize = 4 << 20;
 
 /// Sizes are told apart by what just holds them: this, or its double, and so on.
 const SMALLEST: usize = 8 << 10;
