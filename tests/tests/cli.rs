@@ -46,7 +46,7 @@ async fn results_that_cannot_be_written_are_no_success() {
         }
         // A reader that has gone away is no error, and one that nobody wants is none either.
         let finished = shell(&home, "(trap '' PIPE; \"$0\" \"$@\"; echo $? >&2) | true; \"$0\" \"$@\" > /dev/null", arguments).await;
-        let usual = if code == 1 { 1 } else { 0 };
+        let usual = i32::from(code == 1);
         assert_eq!((finished.stderr.trim(), finished.code), (usual.to_string().as_str(), usual), "{arguments:?} {finished:#?}");
     }
 }
@@ -100,7 +100,7 @@ async fn an_argument_that_is_no_url_is_told_with_what_may_be_meant() {
 
 #[tokio::test]
 async fn more_urls_than_the_agent_s_concurrency_are_all_asked_at_once() {
-    let (home, target) = (Home::new(), Target::open(Answer::slow(Duration::from_secs(60))));
+    let (home, target) = (Home::new(), Target::open(Answer::slow(Duration::from_mins(1))));
     let urls: Vec<String> = (0..600).map(|number| target.at(&format!("/{number}"))).collect();
     let mut arguments = vec!["check", "--format", "json", "--state-dir", "off", "--timeout", "15s", "--retries", "0"];
     arguments.extend(urls.iter().map(String::as_str));
