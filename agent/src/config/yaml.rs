@@ -180,5 +180,6 @@ mod tests {
             assert!(shown.starts_with("key: \"") && shown.trim_end().ends_with('"') && shown.lines().count() == 1, "{shown}");
         }
         assert_eq!(yaml(&json!({"key": "${env:X}"})), "key: \"$${env:X}\"\n");
+        assert_eq!(yaml(&json!({"key": "\u{9b}\u{202e}\u{e0041}"})), "key: \"\\u009B\\u202E\\U000E0041\"\n");
     }
 }
