@@ -23,7 +23,7 @@ fn schemas() -> Schemas {
         "body_matches": pattern,
         "header": {"type": "object", "additionalProperties": {"type": "string", "format": "vedette-regex"}},
         "json": {"type": "object", "propertyNames": {"format": "vedette-jsonpath"}},
-        "latency": {"type": "string", "format": "vedette-duration"},
+        "latency": {"type": "string", "format": "vedette-duration", "examples": ["800ms"]},
         "certificate_valid_for": {"type": "string", "format": "vedette-duration"}}});
     let http = json!({"type": "object", "additionalProperties": false, "properties": {
         "expect": {"$ref": "#/$defs/words"},
@@ -385,4 +385,117 @@ fn the_schema_accepts_what_is_right_and_refuses_what_is_not() {
     ] {
         assert!(!check(wrong.clone()), "{wrong}");
     }
+}
+
+#[test]
+fn defaults_of_the_export_are_shown_and_leave_room_for_the_environment() {
+    let folder = Folder::new("otlp");
+    let loaded = judged(&config::read(&folder.write("a.yaml", format!("export: {{otlp: {{}}}}\n{HEALTHY}")))).unwrap();
+    let printed = config::yaml(&loaded.effective);
+    for line in ["protocol: http/protobuf", "compression: gzip", "timeout: 10s", "interval: 15s", "histograms: explicit", "successes: 1.0"]
+    {
+        assert!(printed.contains(line), "{line} is not in\n{printed}");
+    }
+    let otlp = loaded.config.otlp.unwrap();
+    assert!(otlp.protocol.is_none() && otlp.compression.is_none() && otlp.timeout.is_none() && otlp.interval.is_none());
+}
+
+#[test]
+fn what_nobody_sees_is_in_no_name_address_or_label() {
+    let folder = Folder::new("hidden");
+    for (number, hidden) in
+        ["\u{1b}", "\u{7f}", "\u{9b}", "\u{ad}", "\u{200b}", "\u{202e}", "\u{2028}", "\u{2066}", "\u{feff}"].iter().enumerate()
+    {
+        let escaped = format!("\\u{:04X}", hidden.chars().next().unwrap() as u32);
+        let text = format!(
+            "agent: {{location: \"x{escaped}\"}}\nchecks:\n  - {{name: \"a{escaped}\", targets: [\"http://h/{escaped}\", {{name: \"b{escaped}\", \
+             address: \"http://h/\", labels: {{tier: \"{escaped}1\"}}}}], peer_service: \"c{escaped}\"}}\n"
+        );
+        let told = judged(&config::read(&folder.write(&format!("{number}.yaml"), &text))).unwrap_err();
+        assert_eq!(told.matches("a character that nobody sees").count(), 6, "{told}");
+        assert!(told.contains(&escaped[2..]) && !told.contains(hidden), "{told}");
+    }
+}
+
+#[test]
+fn what_a_file_or_a_mistake_is_called_does_nothing_to_a_terminal() {
+    let folder = Folder::new("terminal");
+    let hidden = |char: char| config::visible::is_hidden(char) && char != '\n';
+    let path = folder.write("\u{1b}[31m\n\u{202e}.yaml", "checks: [{name: a, \u{202e}target: \"\u{200b}http://h/\"}]\n");
+    for told in [judged(&config::read(&path)).unwrap_err(), judged(&config::read(&folder.0.join("no\u{1b}such"))).unwrap_err()] {
+        assert!(!told.contains(hidden) && told.contains("\\u{1b}"), "{told}");
+    }
+}
+
+#[test]
+fn what_is_substituted_is_never_shown() {
+    let folder = Folder::new("substituted");
+    folder.write("secret", "s3cr3t value\n");
+    let value = "\"${file:secret}\"";
+    let text = format!(
+        "agent: {{location: [{value}], listen: {value}, auth: {{token: {{secret: {value}}}}}, log: {value}}}\nexport: {{otlp: {{endpoint: {value}, protocol: {value}, \
+         successes: {value}, headers: {{a: {{secret: {value}}}}}}}}}\nsecrets: {{x: {{env: A, send_to: [{value}]}}}}\nplugins: {{broken: {{source: {value}, allow: \
+         {{hosts: [{value}]}}}}}}\ndefaults: {{every: {value}}}\nchecks:\n  - {{name: {value}, target: {value}, plugin: {value}, retries: {value}}}\n  - {{name: {value}, targets: \
+         [{value}], timeout: &t {value}, with: {{expect: {{latency: {value}, status: {value}}}}}, slo: {{objective: {value}}}, summary: {{plugin: {value}}}}}\n  - {{name: c, target: \
+         \"http://h/\", timeout: *t, labels: {value}}}\n"
+    );
+    let document = config::read(&folder.write("a.yaml", &text));
+    let mut schemas = schemas();
+    schemas.insert("broken".to_owned(), Err(format!("cannot read {}: no such file", folder.0.join("s3cr3t value").display())));
+    let told = document.judge(&schemas, Purpose::Schedule).unwrap_err().to_string();
+    assert!(!told.contains("s3cr3t") && told.contains("${file:secret}"), "{told}");
+    assert!(told.matches("substituted here").count() >= 20, "{told}");
+}
+
+#[test]
+fn what_can_be_read_is_judged_beside_what_cannot() {
+    let folder = Folder::new("beside");
+    folder.write("conf/a.yaml", "checks: [");
+    folder.write("conf/b.yaml", "agent: {locaton: here}\nplugins: {half: {}}\n");
+    let told = judged(&config::read(&folder.0.join("conf"))).unwrap_err();
+    assert!(told.contains("a.yaml:1:9: this is no YAML") && told.contains("b.yaml:1:9: unknown key `locaton`"), "{told}");
+    assert!(!told.contains("has no `source`"), "the other file may say it: {told}");
+}
+
+#[test]
+fn both_targets_and_the_target_beside_them_are_judged() {
+    let folder = Folder::new("both");
+    let told = judged(&config::read(&folder.write("a.yaml", "checks: [{name: a, target: one, targets: [two]}]\n"))).unwrap_err();
+    assert!(told.contains("not both") && told.contains("`https://one`") && told.contains("`https://two`"), "{told}");
+}
+
+#[test]
+fn a_run_that_does_not_fit_is_told_with_all_that_would_help() {
+    let folder = Folder::new("budget");
+    let hint = |more: &str| {
+        let told = judged(&config::read(&folder.write("a.yaml", format!("{HEALTHY}{more}")))).unwrap_err();
+        told.rsplit_once("hint: ").unwrap().1.to_owned()
+    };
+    let fits = |more: &str| judged(&config::read(&folder.write("a.yaml", format!("{HEALTHY}{more}")))).is_ok();
+    assert_eq!(hint("    every: 3s\n"), "raise `every` to 4.1s, or lower `timeout` to 1.4s, or lower `retries` to 0");
+    for more in ["every: 4.1s", "every: 3s\n    timeout: 1.4s", "every: 3s\n    retries: 0"] {
+        assert!(fits(&format!("    {more}\n")), "{more}");
+    }
+    assert_eq!(hint("    every: 1s\n    retries: 0\n"), "raise `every` to 2s, or lower `timeout` to 1s");
+    assert_eq!(hint("    every: 100ms\n    retries: 3\n"), "raise `every` to 8.7s");
+}
+
+#[test]
+fn words_of_other_programs_are_understood() {
+    let folder = Folder::new("words");
+    let told =
+        judged(&config::read(&folder.write("a.yaml", "checks: [{name: a, url: \"http://h/\", interval: 30s, expect: {}}]\n"))).unwrap_err();
+    assert!(told.contains("did you mean `target`?") && told.contains("did you mean `every`?"), "{told}");
+    assert!(told.contains("settings of the plugin stand under `with`"), "{told}");
+    let told = judged(&config::read(&folder.write("a.yaml", format!("{HEALTHY}    retries: ${{RETRIES}}\n")))).unwrap_err();
+    assert!(told.contains("not `${RETRIES}`") && told.contains("a variable is written `${env:NAME}`"), "{told}");
+}
+
+#[test]
+fn plugins_are_judged_without_the_rest_and_a_document_may_be_readable_and_wrong() {
+    let folder = Folder::new("listed");
+    let document = config::read(&folder.write("a.yaml", "plugins: {broken: {source: ./broken.wasm}}\nchecks: [{name: a, target: x}]\n"));
+    let told = document.judge_plugins(&schemas()).unwrap_err().to_string();
+    assert!(told.contains("a.yaml:1:28: ./broken.wasm is not a component") && !told.contains("url"), "{told}");
+    assert!(document.is_readable().is_ok() && config::read(Path::new("no/such")).is_readable().is_err());
 }

@@ -1,6 +1,6 @@
 //! `vedette check`: every target once, all at the same time.
 
-use std::io::{self, IsTerminal};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,11 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 
+use super::output;
 use super::report::{self, Results, Service};
 use super::setup::{self, Opened, StateDir};
 use crate::clock::{Anchor, Instant, Timestamp};
-use crate::config::{self, Config, Document, Purpose};
+use crate::config::{self, CheckConfig, Config, Document, Purpose};
 use crate::outcome::{Outcome, RunResult, TraceId, Trigger};
 use crate::plan::{self, Probe};
 use crate::runner::{Occasion, Runner};
@@ -19,6 +20,7 @@ use crate::store::Store;
 use crate::summary;
 
 #[derive(Debug, Args)]
+#[command(override_usage = "vedette check [OPTIONS] <URL>...\n       vedette check [OPTIONS] --config <FILE>")]
 pub(super) struct Arguments {
     /// Addresses to ask with the built-in `http` plugin.
     #[arg(value_name = "URL", conflicts_with = "config")]
@@ -65,8 +67,7 @@ pub(super) async fn check(arguments: Arguments) -> anyhow::Result<u8> {
         check.retries = arguments.retries.unwrap_or(check.retries);
     }
     let results = results(&opened, &config).await?;
-    super::print(&render(&results, arguments.format)?);
-    Ok(results.exit_code())
+    Ok(output::print(&render(&results, arguments.format)?, results.exit_code()))
 }
 
 fn document(arguments: &Arguments) -> anyhow::Result<Document> {
@@ -82,6 +83,7 @@ fn select(config: &mut Config, only: &[String]) -> anyhow::Result<()> {
     if only.is_empty() {
         return Ok(());
     }
+    let known: Vec<String> = config.checks.iter().flat_map(names).collect();
     let mut found = vec![false; only.len()];
     for check in &mut config.checks {
         let mut named = |name: &str| {
@@ -95,15 +97,24 @@ fn select(config: &mut Config, only: &[String]) -> anyhow::Result<()> {
     }
     config.checks.retain(|check| !check.targets.is_empty());
     match found.iter().position(|found| !found) {
-        Some(place) => bail!("--only {}: no check of that name is in the configuration", only[place]),
+        Some(place) => {
+            let hint = config::meant(&only[place], &known).map(|hint| format!("; {hint}")).unwrap_or_default();
+            bail!("--only {}: no check or target of that name is in the configuration{hint}", only[place])
+        }
         None => Ok(()),
     }
+}
+
+/// What `--only` may say of a check.
+fn names(check: &CheckConfig) -> Vec<String> {
+    let targets = check.targets.iter().map(|target| format!("{}/{}", check.name, target.name));
+    std::iter::once(check.name.clone()).chain(targets).collect()
 }
 
 async fn results(opened: &Opened, config: &Config) -> anyhow::Result<Results> {
     let secrets = plan::secret_values(config)?;
     let plan = plan::build(config, &opened.catalogue, &secrets).await?;
-    let runner = Runner::new(&plan.probes, config.agent.concurrency, opened.store.clone(), Arc::clone(&opened.vitals));
+    let runner = Runner::new(&plan.probes, opened.slots, opened.store.clone(), Arc::clone(&opened.vitals));
     let (runner, began) = (Arc::new(runner), Anchor::now());
     let runs: Vec<_> = (0..plan.probes.len()).map(|probe| tokio::spawn(once(Arc::clone(&runner), probe))).collect();
     let mut services = Vec::with_capacity(runs.len());
@@ -141,9 +152,7 @@ fn service(probe: &Probe, outcome: Outcome, store: &Store) -> Service {
 
 fn render(results: &Results, format: Format) -> anyhow::Result<String> {
     Ok(match format {
-        Format::Table => {
-            report::table(results, io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
-        }
+        Format::Table => report::table(results, output::colour(&io::stdout())),
         Format::Json => report::json(results)?,
         Format::Junit => report::junit(results)?,
     })

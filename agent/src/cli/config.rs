@@ -1,11 +1,12 @@
 //! `vedette config`: every mistake at once, the effective configuration, its JSON Schema.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::output;
 use super::setup::{self, Opened, StateDir};
-use crate::config::{self, Purpose};
+use crate::config::{self, Purpose, visible};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -26,21 +27,34 @@ pub(super) struct File {
 
 pub(super) async fn config(command: Command) -> anyhow::Result<u8> {
     super::logging::quiet();
-    match command {
+    let text = match command {
         Command::Check(file) => {
-            let config = file.open().await?.loaded.config;
+            let path = file.path()?;
+            let config = open(&path).await?.loaded.config;
             let probes: usize = config.checks.iter().map(|check| check.targets.len()).sum();
-            super::print(&format!("ok: {} checks, {probes} probes\n", config.checks.len()));
+            format!(
+                "ok: {}: {}, {}\n",
+                visible::line(&path.to_string_lossy()),
+                count(config.checks.len(), "check"),
+                count(probes, "target")
+            )
         }
-        Command::Print(file) => super::print(&config::yaml(&file.open().await?.loaded.effective)),
-        Command::Schema => super::print(&format!("{:#}\n", config::schema())),
-    }
-    Ok(super::OK)
+        Command::Print(file) => config::yaml(&open(&file.path()?).await?.loaded.effective),
+        Command::Schema => format!("{:#}\n", config::schema()),
+    };
+    Ok(output::print(&text, super::OK))
 }
 
 impl File {
-    async fn open(self) -> anyhow::Result<Opened> {
-        let path = self.config.map_or_else(config::find, Ok).map_err(anyhow::Error::msg)?;
-        setup::open(&config::read(&path), Purpose::Schedule, StateDir::Configured).await
+    fn path(self) -> anyhow::Result<PathBuf> {
+        self.config.map_or_else(config::find, Ok).map_err(anyhow::Error::msg)
     }
+}
+
+async fn open(path: &Path) -> anyhow::Result<Opened> {
+    setup::open(&config::read(path), Purpose::Schedule, StateDir::Configured).await
+}
+
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }

@@ -1,6 +1,6 @@
 //! The agent's own log, on stderr and, if the configuration says so, over OTLP as well.
 
-use std::io::{self, IsTerminal};
+use std::io;
 
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -19,8 +19,7 @@ pub(super) fn quiet() {
 /// once it is known where to send.
 pub(super) fn start(log: &LogConfig) -> Option<Diagnostics> {
     let filter = Targets::new().with_default(log.level.min(tracing::Level::WARN)).with_target("vedette", log.level);
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(colour).with_target(false);
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(super::output::colour(&io::stderr())).with_target(false);
     let lines = if log.json { lines.json().with_filter(filter).boxed() } else { lines.with_filter(filter).boxed() };
     let diagnostics = log.otlp.then(Diagnostics::default);
     let sent = diagnostics.as_ref().map(|diagnostics| diagnostics.layer(log.level));

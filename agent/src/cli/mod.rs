@@ -3,19 +3,21 @@
 mod check;
 mod config;
 mod demo;
+mod descriptors;
 mod logging;
+mod output;
 mod plugin;
 pub mod report;
 mod run;
 mod setup;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Mistakes, quantity};
+use crate::config::{Mistakes, quantity, visible};
 
 /// A synthetic monitoring agent.
 #[derive(Debug, Parser)]
@@ -46,6 +48,7 @@ enum Command {
 
 /// What a command ends with.
 const OK: u8 = 0;
+const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const NO_VERDICT: u8 = 3;
 
@@ -53,13 +56,10 @@ const NO_VERDICT: u8 = 3;
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version are results and go to stdout; a reader that has gone away is no error.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { OK });
-        }
+        Err(error) => return ExitCode::from(told(&error)),
     };
     report_panics();
+    descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return failed(&anyhow::anyhow!("cannot start the runtime: {error}"), NO_VERDICT),
@@ -83,18 +83,33 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
     }
 }
 
+/// What the parser of the arguments says: help and version are results, mistakes are not.
+fn told(error: &clap::Error) -> u8 {
+    if error.use_stderr() {
+        // What nobody sees in an argument is written out before the parser quotes it.
+        let shown = std::env::args_os().map(|argument| visible::line(&argument.to_string_lossy()).into_owned());
+        let message = Arguments::try_parse_from(shown).err().map_or_else(|| error.render(), |error| error.render());
+        output::say(message.to_string().trim_end());
+        return USAGE;
+    }
+    let help = error.render();
+    output::print(&if output::colour(&io::stdout()) { help.ansi().to_string() } else { help.to_string() }, OK)
+}
+
 /// One line that says what, where and what to do; of a configuration, all its mistakes.
 fn failed(error: &anyhow::Error, code: u8) -> ExitCode {
     // Mistakes begin with their own place, which editors and CI systems look for at the start of a line.
-    let who = if error.is::<Mistakes>() { "" } else { "vedette: " };
-    let _ = writeln!(io::stderr(), "{who}{error:#}");
+    if error.is::<Mistakes>() {
+        output::say(&error.to_string());
+    } else {
+        output::say(&format!("vedette: {}", visible::line(&format!("{error:#}"))));
+    }
     ExitCode::from(code)
 }
 
-/// Results. A reader that has gone away (`vedette check | head -0`) is no error.
-fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
-    let _ = io::stdout().flush();
+/// The worst of two exit codes, as the contract orders them: 2, 1, 3, 0.
+fn worst(one: u8, other: u8) -> u8 {
+    [USAGE, FAILED, NO_VERDICT].into_iter().find(|code| [one, other].contains(code)).unwrap_or(OK)
 }
 
 /// A panic is a defect of the agent that ends one run, not the process: it is logged like any other mishap.
@@ -110,4 +125,14 @@ fn report_panics() {
 fn duration(text: &str) -> Result<Duration, String> {
     let length = quantity::duration(text).map_err(|error| error.to_string())?;
     if length.is_zero() { Err("must be longer than nothing".to_owned()) } else { Ok(length) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_exit_code_wins_in_the_order_2_1_3_0() {
+        assert_eq!([(0, 0), (0, 3), (3, 1), (1, 0), (3, 2), (2, 1)].map(|(one, other)| worst(one, other)), [0, 3, 1, 1, 2, 2]);
+    }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use clap::Subcommand;
 
-use crate::config;
+use super::output;
+use crate::config::{self, Document, PluginWanted, visible};
 use crate::plan::{self, Catalogue};
 use crate::plugin::{Kind, Plugin};
 use crate::store::Store;
@@ -36,42 +37,37 @@ pub(super) async fn plugin(command: Command) -> anyhow::Result<u8> {
     let (Command::List { config } | Command::Inspect { config, .. }) = &command;
     let document = config.as_deref().map_or_else(|| config::for_urls(&[]), config::read);
     let catalogue = Catalogue::open(1, &Store::open(document.agent().state_dir.as_deref()), &Arc::new(Vitals::default()))?;
-    let declared: Vec<(String, PathBuf)> =
-        document.plugins().into_iter().filter_map(|wanted| Some((wanted.name, wanted.source?))).collect();
-    match command {
-        Command::List { .. } => list(&catalogue, &declared).await,
-        Command::Inspect { plugin, .. } => inspect(&catalogue, &declared, &plugin).await,
-    }
+    let text = match command {
+        Command::List { .. } => list(&catalogue, &document).await,
+        Command::Inspect { plugin, .. } => inspect(&catalogue, &document, &plugin).await,
+    }?;
+    Ok(output::print(&text, super::OK))
 }
 
-async fn list(catalogue: &Catalogue, declared: &[(String, PathBuf)]) -> anyhow::Result<u8> {
+async fn list(catalogue: &Catalogue, document: &Document) -> anyhow::Result<String> {
+    // A component that is not there is a mistake of the file, told with its place like any other.
+    document.judge_plugins(&catalogue.schemas(document).await)?;
     let mut text = format!("{:<16}  {:<10}  {:<10}  {:<8}  {}\n", "NAME", "KIND", "SOURCE", "VERSION", "SUMMARY");
-    let mut code = super::OK;
-    let all = plan::built_in().map(|name| (name, None)).chain(declared.iter().map(|(name, path)| (name.as_str(), Some(path.as_path()))));
-    for (name, source) in all {
-        let (from, loaded) = (source.map_or("built-in", |_| "file"), catalogue.plugin(name, source).await);
+    let built_in = plan::built_in().map(|name| PluginWanted { name: name.to_owned(), source: None });
+    let declared = document.plugins().into_iter().filter(|wanted| wanted.source.is_some());
+    for PluginWanted { name, source } in built_in.chain(declared) {
+        let plugin = catalogue.plugin(&name, source.as_deref()).await?;
+        let (from, manifest) = (from(&plugin), plugin.manifest());
+        let (version, summary) = (visible::line(&manifest.version), visible::line(&manifest.summary));
         // Writing to a `String` cannot fail.
-        let _ = match &loaded {
-            Ok(plugin) => {
-                let manifest = plugin.manifest();
-                writeln!(text, "{name:<16}  {:<10}  {from:<10}  {:<8}  {}", kind(plugin), manifest.version, manifest.summary)
-            }
-            Err(error) => {
-                code = super::NO_VERDICT;
-                writeln!(text, "{name:<16}  {:<10}  {from:<10}  {:<8}  {error}", "-", "-")
-            }
-        };
+        let _ = writeln!(text, "{name:<16}  {:<10}  {from:<10}  {version:<8}  {summary}", kind(&plugin));
     }
-    super::print(&text);
-    Ok(code)
+    Ok(text)
 }
 
-async fn inspect(catalogue: &Catalogue, declared: &[(String, PathBuf)], name: &str) -> anyhow::Result<u8> {
-    let by_name = declared.iter().find(|(other, _)| other == name).map(|(_, path)| path.as_path());
-    let by_path = Some(Path::new(name)).filter(|path| path.is_file() && !plan::built_in().any(|other| other == name));
-    let plugin = catalogue.plugin(name, by_name.or(by_path)).await?;
-    super::print(&describe(&plugin));
-    Ok(super::OK)
+async fn inspect(catalogue: &Catalogue, document: &Document, name: &str) -> anyhow::Result<String> {
+    // Whoever looks up how a setting is written need not have written everything right.
+    document.is_readable()?;
+    let declared = document.plugins().into_iter().find(|wanted| wanted.name == name).and_then(|wanted| wanted.source);
+    let by_path = || Some(PathBuf::from(name)).filter(|path| path.is_file() && !plan::built_in().any(|other| other == name));
+    let source = declared.or_else(by_path);
+    let plugin = catalogue.plugin(name, source.as_deref().map(Path::new)).await?;
+    Ok(describe(&plugin))
 }
 
 fn describe(plugin: &Plugin) -> String {
@@ -79,13 +75,13 @@ fn describe(plugin: &Plugin) -> String {
     let mut text = String::new();
     let mut line = |name: &str, value: &dyn std::fmt::Display| {
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "{name:<10} {value}");
+        let _ = writeln!(text, "{name:<10} {}", visible::line(&value.to_string()));
     };
     line("name", &manifest.name);
     line("version", &manifest.version);
     line("summary", &manifest.summary);
     line("kind", &kind(plugin));
-    line("source", &if plugin.builtin() { "built-in" } else { "file" });
+    line("source", &from(plugin));
     line("digest", &format_args!("sha256:{}", plugin.digest()));
     line("size", &format_args!("{} bytes", plugin.size()));
     if !manifest.target_schemes.is_empty() {
@@ -95,8 +91,13 @@ fn describe(plugin: &Plugin) -> String {
         let unit = if measurement.unit.is_empty() { String::new() } else { format!(" in {}", measurement.unit) };
         line("measures", &format_args!("{} ({}{unit}): {}", measurement.name, measurement.instrument, measurement.description));
     }
-    let _ = writeln!(text, "settings   (JSON Schema)\n{:#}", manifest.config_schema);
+    let schema = format!("{:#}", manifest.config_schema);
+    let _ = writeln!(text, "settings   (JSON Schema)\n{}", visible::json(&schema));
     text
+}
+
+fn from(plugin: &Plugin) -> &'static str {
+    if plugin.builtin() { "built-in" } else { "file" }
 }
 
 fn kind(plugin: &Plugin) -> &'static str {

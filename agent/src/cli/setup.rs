@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::descriptors;
 use crate::config::{Document, Loaded, Purpose};
 use crate::plan::Catalogue;
 use crate::store::Store;
@@ -14,6 +15,8 @@ pub(super) struct Opened {
     pub(super) catalogue: Catalogue,
     pub(super) store: Store,
     pub(super) vitals: Arc<Vitals>,
+    /// How many runs there may be at one time.
+    pub(super) slots: u32,
 }
 
 /// Where a command keeps things.
@@ -49,8 +52,17 @@ pub(super) async fn open(document: &Document, purpose: Purpose, state_dir: State
         StateDir::Off => None,
     };
     let store = Store::open(dir.as_deref());
-    let catalogue = Catalogue::open(agent.concurrency, &store, &vitals)?;
-    let schemas = catalogue.schemas(document).await;
-    let loaded = document.judge(&schemas, purpose)?;
-    Ok(Opened { loaded, catalogue, store, vitals })
+    let slots = match purpose {
+        Purpose::Schedule => agent.concurrency,
+        Purpose::Once => agent.concurrency.min(descriptors::at_once()),
+    };
+    // A sandbox that is too large is one mistake among others: they leave together, or before it.
+    let opened = Catalogue::open(slots, &store, &vitals);
+    let catalogue = match &opened {
+        Ok(catalogue) => catalogue,
+        Err(_) => &Catalogue::open(1, &store, &vitals)?,
+    };
+    let loaded = document.judge(&catalogue.schemas(document).await, purpose)?;
+    let catalogue = opened?;
+    Ok(Opened { loaded, catalogue, store, vitals, slots })
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use url::Url;
+use url::{ParseError, Url};
 
 /// What stands in the place of user information.
 const MASK: &str = "***";
@@ -10,18 +10,19 @@ const MASK: &str = "***";
 /// The longest name that is made of an address, in bytes.
 const LONGEST_NAME: usize = 200;
 
-/// Why an address is none that the plugin takes; nothing if it is one.
+/// Why an address is none that the plugin takes, and what to do; nothing if it is one.
 pub(super) fn mistake(address: &str, plugin: &str, schemes: &[String]) -> Option<(String, Option<String>)> {
     if schemes.is_empty() {
         return None;
     }
     let shown = mask_within(address);
-    let usual = || {
-        let scheme = schemes.iter().find(|scheme| *scheme == "https").or(schemes.first())?;
-        let like_a_host = !address.contains("://") && !address.contains(char::is_whitespace) && address.contains(['.', ':']);
-        like_a_host.then(|| format!("write `{scheme}://{shown}`"))
-    };
+    let usual = || meant(address, &shown, schemes);
     match Url::parse(address) {
+        Err(ParseError::RelativeUrlWithoutBase) => Some((without_scheme(&shown, schemes), usual())),
+        // `localhost:8080` is one as it is written, which nobody means.
+        Ok(url) if !url.has_host() && !address.contains("://") && !schemes.iter().any(|scheme| scheme == url.scheme()) => {
+            Some((without_scheme(&shown, schemes), usual()))
+        }
         Err(error) => Some((format!("not a url: {shown} ({error})"), usual())),
         Ok(url) if !schemes.iter().any(|scheme| scheme == url.scheme()) => Some((
             format!("not a url for the plugin `{plugin}`: {shown} (its scheme is `{}`, taken are {})", url.scheme(), schemes.join(", ")),
@@ -30,6 +31,23 @@ pub(super) fn mistake(address: &str, plugin: &str, schemes: &[String]) -> Option
         Ok(url) if !url.has_host() => Some((format!("not a url: {shown} (no host)"), None)),
         Ok(_) => None,
     }
+}
+
+fn without_scheme(shown: &str, schemes: &[String]) -> String {
+    let schemes: Vec<String> = schemes.iter().map(|scheme| format!("{scheme}://")).collect();
+    format!("not a url: {shown} (it does not begin with {})", schemes.join(" or "))
+}
+
+/// What may be meant by a host without a scheme.
+fn meant(address: &str, shown: &str, schemes: &[String]) -> Option<String> {
+    let like_a_host = address.starts_with(|char: char| char.is_alphanumeric() || char == '[')
+        && !address.contains("://")
+        && !address.contains(char::is_whitespace);
+    let mut written: Vec<String> = schemes.iter().map(|scheme| format!("`{scheme}://{shown}`")).collect();
+    // `https` before `http`.
+    written.sort_by_key(|written| std::cmp::Reverse(written.len()));
+    let others = if written.len() > 1 { format!(" (or {})", written[1..].join(", ")) } else { String::new() };
+    like_a_host.then(|| format!("did you mean {}{others}?", written[0]))
 }
 
 /// What a target without a name is called: its address without scheme, user information, query, fragment and trailing slash.
@@ -147,8 +165,11 @@ mod tests {
         }
         let (message, hint) = told("ftp://127.0.0.1/x").unwrap();
         assert!(message.contains("`ftp`") && hint.is_none());
-        assert_eq!(told("example.com/health").unwrap().1.as_deref(), Some("write `https://example.com/health`"));
-        assert_eq!(told("localhost:8080").unwrap().1.as_deref(), Some("write `https://localhost:8080`"));
+        for address in ["example.com/health", "localhost:8080", "foo", "[::1]:9"] {
+            let hint = format!("did you mean `https://{address}` (or `http://{address}`)?");
+            assert_eq!(told(address).unwrap().1, Some(hint));
+        }
+        assert!(told("./vedette.yaml").unwrap().1.is_none() && told("not a url").unwrap().1.is_none());
         assert!(told("https://example.com").is_none() && mistake("anything", "dns", &[]).is_none());
     }
 }

@@ -9,7 +9,7 @@ use super::address;
 use super::budget::{budget, longest_pause};
 use super::judge::Plugins;
 use super::kind;
-use super::mistake::{Found, Mistake, Place, Source, quoted};
+use super::mistake::{Found, Mistake, Place, SUBSTITUTED, Source, quoted};
 use super::model::{CheckConfig, SloConfig, SummaryConfig, TargetConfig};
 use super::quantity::{show_duration, show_size};
 use super::sections::Secrets;
@@ -100,9 +100,12 @@ fn check(node: &Node, services: &mut Services, room: &mut Room<'_, '_>) -> Optio
 fn claim(name: &str, place: Place, what: &str, services: &mut Services, found: &mut Found) {
     match services.get(name) {
         Some(first) => found.add(
-            Mistake::new(place, format!("a second {what} is called {}", quoted(name)))
-                .also("the first is here", *first)
-                .hint((what == "target").then_some("give one of them a `name`")),
+            Mistake::new(
+                place,
+                format!("a second {what} is called {}", if place.is_substituted() { SUBSTITUTED.to_owned() } else { quoted(name) }),
+            )
+            .also("the first is here", *first)
+            .hint((what == "target").then_some("give one of them a `name`")),
         ),
         None => drop(services.insert(name.to_owned(), place)),
     }
@@ -134,7 +137,7 @@ fn targets(
         (Some(one), Some(several)) => {
             let message = "a check has either a `target` or `targets`, not both";
             told(Mistake::new(several.place, message).also("the other is here", one.place));
-            return Vec::new();
+            std::iter::once(&one.node).chain(several.node.items()).collect()
         }
     };
     if several.is_some_and(|several| nodes.is_empty() && !several.node.is_wrong()) {
@@ -146,18 +149,29 @@ fn targets(
         let address = if let Value::Map(_) = node.value { node.get("address") } else { Some(node) };
         let Some((address, text)) = address.and_then(|address| Some((address, address.as_text()?))) else { continue };
         if let Some((message, hint)) = address::mistake(text, plugin, schemes) {
-            let key = if address.place == Place::NOWHERE { "" } else { "`target`: " };
-            told(Mistake::new(address.place, format!("{key}{message}")).hint(hint));
+            told(match address.place {
+                Place::NOWHERE => Mistake::new(Place::NOWHERE, message).hint(hint.or_else(|| file_meant(text))),
+                place if place.is_substituted() => {
+                    Mistake::new(place, format!("`target`: {SUBSTITUTED} is no url for {}", Place::NOWHERE.named("the plugin", plugin)))
+                }
+                place => Mistake::new(place, format!("`target`: {message}")).hint(hint),
+            });
         }
-        let name = match (one, node.get("name")) {
-            (Some(_), _) => check.to_owned(),
-            (None, Some(name)) => name.as_text().unwrap_or_default().to_owned(),
-            (None, None) => address::name(text),
+        let name = match (several, node.get("name")) {
+            (None, _) => check.to_owned(),
+            (Some(_), Some(name)) => name.as_text().unwrap_or_default().to_owned(),
+            (Some(_), None) => address::name(text),
         };
         let place = node.get("name").map_or(node.place, |name| name.place);
         targets.push((TargetConfig { name, address: text.to_owned(), labels: labels(node) }, place));
     }
     targets
+}
+
+/// For an argument that is no URL but may be a file.
+fn file_meant(argument: &str) -> Option<String> {
+    let named = [".yaml", ".yml"].iter().any(|end| argument.ends_with(end)) || std::path::Path::new(argument).exists();
+    (named && !argument.is_empty()).then(|| format!("a configuration is given with `-c`: `vedette check -c {argument}`"))
 }
 
 fn labels(node: &Node) -> Vec<Label> {
@@ -170,7 +184,7 @@ fn labels(node: &Node) -> Vec<Label> {
 
 /// `with:` of a check or of its summary.
 fn settings<'a>(node: &Node, plugin: &str, schema: Option<&'a PluginSchema>, place: Place, room: &mut Room<'a, '_>) -> Option<Judged> {
-    let with = node.get("with").filter(|with| !with.has_wrong())?;
+    let with = node.get("with").filter(|with| !with.is_wrong())?;
     let named = node.get("plugin").map_or(place, |plugin| plugin.place.or(place));
     let settings = room.plugins.settings(plugin, schema?, named, room.found)?;
     let judged = settings.judge(with, place, room.sources, room.secrets, room.found)?;
@@ -215,6 +229,7 @@ fn fits(node: &Node, place: Place, room: &mut Room<'_, '_>) -> Option<()> {
     let places = own.iter().chain(&inherited).map(|entry| entry.node.place);
     let place = places.into_iter().find(|place| *place != Place::NOWHERE).unwrap_or(place);
     let pauses: Duration = (1..=retries).map(longest_pause).sum();
+    let hint = room_for(every, timeout, retries, pauses, longest);
     let message = format!(
         "`every` is {}, but a run may take {}: (`retries` + 1) × `timeout` + pauses = {} × {} + {}",
         show_duration(every),
@@ -223,6 +238,22 @@ fn fits(node: &Node, place: Place, room: &mut Room<'_, '_>) -> Option<()> {
         show_duration(timeout),
         show_duration(pauses)
     );
-    room.found.add(Mistake::new(place, message).hint(Some(format!("let `every` be {} or more", show_duration(longest)))));
+    room.found.add(Mistake::new(place, message).hint(Some(hint)));
     Some(())
+}
+
+/// What to do about a run that does not fit: each of these is enough.
+fn room_for(every: Duration, timeout: Duration, retries: u32, pauses: Duration, longest: Duration) -> String {
+    let mut ways = vec![format!("raise `every` to {}", show_duration(longest))];
+    // Rounded down to what people write.
+    let fits = every.saturating_sub(pauses) / retries.saturating_add(1);
+    let grain = if fits >= Duration::from_secs(1) { 100 } else { 10 };
+    let fits = fits.as_millis() / grain * grain;
+    if let Some(millis) = u64::try_from(fits).ok().filter(|millis| *millis > 0) {
+        ways.push(format!("lower `timeout` to {}", show_duration(Duration::from_millis(millis))));
+    }
+    if let Some(fewer) = (0..retries).rev().find(|fewer| budget(timeout, *fewer) <= every) {
+        ways.push(format!("lower `retries` to {fewer}"));
+    }
+    ways.join(", or ")
 }

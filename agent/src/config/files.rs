@@ -14,13 +14,13 @@ use crate::bounded;
 /// The longest file, and all files of a directory together, in bytes.
 const LONGEST: u64 = 8 << 20;
 
-/// The files and what they say together; no tree if a file could not be read or is no YAML.
-pub(super) fn load(path: &Path, found: &mut Found) -> (Vec<Source>, Option<Node>) {
+/// The files and what they say together, and whether that is all: not if a file could not be read or is no YAML.
+pub(super) fn load(path: &Path, found: &mut Found) -> (Vec<Source>, Option<Node>, bool) {
     let paths = match listed(path) {
         Ok(paths) => paths,
         Err(error) => {
             found.add(Mistake::new(Place::NOWHERE, format!("{}: {error}", path.display())));
-            return (Vec::new(), None);
+            return (Vec::new(), None, false);
         }
     };
     let (mut sources, mut trees, mut left, mut allowance) = (Vec::new(), Vec::new(), LONGEST, Allowance::default());
@@ -41,7 +41,7 @@ pub(super) fn load(path: &Path, found: &mut Found) -> (Vec<Source>, Option<Node>
     }
     let whole = trees.len() == files;
     let root = if files == 1 { trees.pop() } else { Some(merged(trees, found)) };
-    (sources, root.filter(|_| whole))
+    (sources, root, whole)
 }
 
 /// The files that a path stands for.

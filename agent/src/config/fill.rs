@@ -2,21 +2,23 @@
 
 use std::rc::Rc;
 
-use super::keys::{Key, ROOT, Section, Unsaid};
+use super::keys::{ELSEWHERE, Key, ROOT, Section, Unsaid};
 use super::kind::{Kind, Wrong};
-use super::mistake::{Found, Mistake, Place, Source, nearest, quoted};
+use super::mistake::{Found, Mistake, Place, SUBSTITUTED, Source, nearest, quoted};
 use super::parse::Allowance;
 use super::scalar;
 use super::tree::{Entry, Node, Value};
 
-/// The document with everything in it, in the order of the table. What is wrong is told and stands there as wrong.
-pub(super) fn fill(root: Node, sources: &[Source], found: &mut Found) -> Node {
-    let mut form = Form { sources, found, defaults: None, allowance: Allowance::default() };
+/// The document with everything in it, in the order of the table. What is wrong is told and stands there as wrong. Of a
+/// document that is not `whole` nothing is missed.
+pub(super) fn fill(root: Node, sources: &[Source], whole: bool, found: &mut Found) -> Node {
+    let mut form = Form { sources, whole, found, defaults: None, allowance: Allowance::default() };
     form.section("the configuration", root, &ROOT, None)
 }
 
 struct Form<'a> {
     sources: &'a [Source],
+    whole: bool,
     found: &'a mut Found,
     /// `defaults:`, once it has been filled.
     defaults: Option<Rc<Node>>,
@@ -37,8 +39,8 @@ impl Form<'_> {
             Value::Map(entries) => Some((node.place, entries)),
             Value::Null => Some((node.place, Vec::new())),
             Value::Wrong => None,
-            value => {
-                self.found.add(Mistake::new(node.place, format!("{name} has to be {what}, not {}", value.describe())));
+            _ => {
+                self.found.add(Mistake::new(node.place, format!("{name} has to be {what}, not {}", node.describe())));
                 None
             }
         }
@@ -54,8 +56,8 @@ impl Form<'_> {
                 Some(at) => said[at] = Some(entry),
                 None if self.found.is_full() => self.found.add(Mistake::new(entry.place, "")),
                 None => {
-                    let near = nearest(&entry.key, section.keys.iter().map(|key| key.name));
-                    let hint = near.map_or_else(|| format!("known here are {}", names(section)), |near| format!("did you mean `{near}`?"));
+                    let near = near(&entry.key, section);
+                    let hint = near.map_or_else(|| known(section), |near| format!("did you mean `{near}`?"));
                     slips.extend(near);
                     self.found.add(Mistake::new(entry.place, format!("unknown key {}", quoted(&entry.key))).hint(Some(hint)));
                 }
@@ -98,6 +100,7 @@ impl Form<'_> {
         }
         let value = match &key.unsaid {
             Unsaid::Nothing => return None,
+            Unsaid::Required if !self.whole => Value::Wrong,
             Unsaid::Required => {
                 self.found.add(
                     Mistake::new(within, format!("{section} has no `{}`", key.name))
@@ -145,14 +148,20 @@ impl Form<'_> {
         if matches!(value, Value::Wrong) {
             return Node { place, value };
         }
+        let variable = matches!(&value, Value::Text(text) if text.contains("${"));
         let value = kind.scalar(value, place.source(self.sources)).unwrap_or_else(|wrong| {
-            self.tell(place, name, wrong);
+            // Other programs substitute `${NAME}`.
+            let hint = wrong.hint.or(variable.then(|| "a variable is written `${env:NAME}`, a file `${file:PATH}`".to_owned()));
+            let wrong = Wrong { hint, ..wrong };
+            let hidden = || Wrong { message: format!("has to be {}, not {SUBSTITUTED}", kind.what()), hint: None };
+            self.tell(place, name, if place.is_substituted() { hidden() } else { wrong });
             Value::Wrong
         });
         Node { place, value }
     }
 
     fn list(&mut self, name: &str, node: Node, kind: &Kind, of: &'static Kind) -> Node {
+        let described = node.describe();
         let Node { place, value } = node;
         let value = match value {
             Value::List(items) => {
@@ -161,8 +170,9 @@ impl Form<'_> {
             }
             Value::Null => Value::List(Vec::new()),
             Value::Wrong => Value::Wrong,
-            value => {
-                self.tell(place, name, Wrong { message: format!("has to be {}, not {}", kind.what(), value.describe()), hint: None });
+            _ => {
+                let hint = matches!(value, Value::Map(_)).then(|| "begin each entry with `- `".to_owned());
+                self.tell(place, name, Wrong { message: format!("has to be {}, not {described}", kind.what()), hint });
                 Value::Wrong
             }
         };
@@ -185,7 +195,16 @@ impl Form<'_> {
     }
 }
 
-fn names(section: &Section) -> String {
+/// The key of a section that is meant: one that is written alike, or what others call it.
+fn near(word: &str, section: &Section) -> Option<&'static str> {
+    let elsewhere = ELSEWHERE.iter().find(|(other, _)| *other == word).map(|(_, key)| *key);
+    let known = || section.keys.iter().map(|key| key.name);
+    nearest(word, known()).or_else(|| elsewhere.filter(|key| known().any(|known| known == *key)))
+}
+
+fn known(section: &Section) -> String {
     let names: Vec<String> = section.keys.iter().map(|key| format!("`{}`", key.name)).collect();
-    names.join(", ")
+    let with = section.keys.iter().find(|key| matches!(key.kind, Kind::Settings));
+    let settings = with.map(|with| format!("; settings of the plugin stand under `{}`", with.name)).unwrap_or_default();
+    format!("known here are {}{settings}", names.join(", "))
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::checks::{self, Checked};
-use super::mistake::{Found, Mistake, Place, Source, meant, quoted};
+use super::mistake::{Found, Mistake, Place, Source, meant};
 use super::model::Config;
 use super::sections::{self, Secrets};
 use super::settings::Settings;
@@ -93,16 +93,18 @@ impl<'a> Plugins<'a> {
         if !own && !BUILTIN.contains(&name) {
             let known = declared.iter().map(|entry| entry.key.as_str()).chain(BUILTIN.iter().copied());
             let hint = meant(name, known).unwrap_or_else(|| "name it under `plugins:`, with its `source`".to_owned());
-            found.add(
-                Mistake::new(place, format!("no plugin {} stands under `plugins:`, and none is built in", quoted(name))).hint(Some(hint)),
-            );
+            let message = format!("no {} stands under `plugins:`, and none is built in", place.named("plugin", name));
+            found.add(Mistake::new(place, message).hint(Some(hint)));
             return None;
         }
         match self.schemas.get(name) {
             Some(Ok(schema)) if schema.summariser == summariser => Some(schema),
             Some(Ok(_)) => {
                 let (is, wanted) = if summariser { ("checks", "summarises") } else { ("summarises", "checks") };
-                found.add(Mistake::new(place, format!("the plugin {} {is}; what is needed here is one that {wanted}", quoted(name))));
+                found.add(Mistake::new(
+                    place,
+                    format!("the {} {is}; what is needed here is one that {wanted}", place.named("plugin", name)),
+                ));
                 None
             }
             // Told at its `source`, or what is wrong with its entry has been.
@@ -112,7 +114,7 @@ impl<'a> Plugins<'a> {
                 None
             }
             None => {
-                found.add(Mistake::new(place, format!("the built-in plugin {} is not there", quoted(name))));
+                found.add(Mistake::new(place, format!("the built-in {} is not there", place.named("plugin", name))));
                 None
             }
         }
@@ -123,7 +125,7 @@ impl<'a> Plugins<'a> {
         let ready = self.settings.entry(name.to_owned()).or_insert_with(|| match Settings::new(&schema.schema) {
             Ok(settings) => Some(settings),
             Err(why) => {
-                found.add(Mistake::new(place, format!("the plugin {} has an unusable schema of settings: {why}", quoted(name))));
+                found.add(Mistake::new(place, format!("the {} has an unusable schema of settings: {why}", place.named("plugin", name))));
                 None
             }
         });

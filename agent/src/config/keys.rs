@@ -50,7 +50,7 @@ const fn key(name: &'static str, kind: Kind, unsaid: Unsaid, doc: &'static str) 
     Key { name, kind, unsaid, doc }
 }
 
-use Kind::{Duration, Either, File, Flag, Folder, List, Map, Name, Path, Sub, Text, Whole, Word};
+use Kind::{Duration, Either, File, Flag, Folder, Line, List, Map, Name, Path, Sub, Text, Whole, Word};
 use Unsaid::{Are, Empty, Is, Machine, Nothing, Required};
 
 /// A whole file.
@@ -68,7 +68,7 @@ static AGENT: Section = section(&[
     key("listen", Kind::Listen, Is("127.0.0.1:9115"), "Address of status page, API and metrics, or \"off\"."),
     key("auth", Either(&Word(&["none"]), &AUTH), Nothing, "Who may see the page beyond loopback; `none` opens it to all."),
     key("state_dir", Folder, Machine(locate::state_dir), "What survives a restart, or \"off\". Default: the XDG state directory."),
-    key("concurrency", Whole(1, 1_000_000), Is("512"), "Runs in flight at most."),
+    key("concurrency", Whole(1, MOST_AT_ONCE), Is("512"), "Runs in flight at most."),
     key("log", Sub(&LOG), Empty, "The agent's own log."),
 ]);
 
@@ -84,14 +84,15 @@ static LOG: Section = section(&[
 
 static EXPORT: Section = section(&[key("otlp", Sub(&OTLP), Nothing, "OTLP: traces, metrics and events.")]);
 
+/// What a file does not say here, `OTEL_*` may: the defaults are shown, and hold only if neither does.
 static OTLP: Section = section(&[
     key("endpoint", Kind::Url, Nothing, "Base URL. Default: OTEL_EXPORTER_OTLP_ENDPOINT."),
-    key("protocol", Word(&["http/protobuf", "grpc"]), Nothing, "How it travels. Default: http/protobuf."),
+    key("protocol", Word(&["http/protobuf", "grpc"]), Is("http/protobuf"), "How it travels."),
     key("headers", Map(&Kind::HeaderName, &Either(&Text, &SECRET_NAME)), Empty, "Sent with every request; texts or secrets."),
-    key("compression", Word(&["none", "gzip", "zstd"]), Nothing, "Of the body. Default: gzip."),
-    key("timeout", Duration, Nothing, "Of one request. Default: 10s."),
+    key("compression", Word(&["none", "gzip", "zstd"]), Is("gzip"), "Of the body."),
+    key("timeout", Duration, Is("10s"), "Of one request."),
     key("tls", Sub(&OTLP_TLS), Nothing, "Whom to trust, and who we are."),
-    key("interval", Duration, Nothing, "Between two exports of metrics. Default: 15s."),
+    key("interval", Duration, Is("15s"), "Between two exports of metrics."),
     key("histograms", Word(&["explicit", "exponential"]), Is("explicit"), "Which histograms are sent."),
     key("successes", Kind::Share, Is("1.0"), "Share of successful runs whose trace is exported; all others always are."),
 ]);
@@ -120,13 +121,28 @@ static ALLOW: Section = section(&[
 ]);
 
 static LIMITS: Section = section(&[
-    key("memory", Kind::Size, Nothing, "Linear memory. Default: 64MiB."),
-    key("cpu", Duration, Nothing, "CPU time. Default: 100ms."),
-    key("exchanges", Whole(1, 10_000), Nothing, "Exchanges over the network. Default: 16."),
+    key("memory", Kind::Size, Is("64MiB"), "Linear memory."),
+    key("cpu", Duration, Is("100ms"), "CPU time."),
+    key("exchanges", Whole(1, 10_000), Is("16"), "Exchanges over the network."),
 ]);
+
+/// What others call a key, and what it is called here.
+pub(super) const ELSEWHERE: [(&str, &str); 8] = [
+    ("url", "target"),
+    ("urls", "targets"),
+    ("address", "target"),
+    ("hosts", "targets"),
+    ("interval", "every"),
+    ("frequency", "every"),
+    ("type", "plugin"),
+    ("settings", "with"),
+];
 
 const EVERY: Key = key("every", Duration, Is("30s"), "Between two runs.");
 const TIMEOUT: Key = key("timeout", Duration, Is("2s"), "Of one attempt.");
+/// Runs in flight that may be allowed, at most: each has a slot of the sandbox, and the kernel counts their mappings.
+pub(super) const MOST_AT_ONCE: u32 = 30_000;
+
 /// Further attempts that a check may have, at most.
 pub const MOST_RETRIES: u32 = 100;
 
@@ -140,15 +156,15 @@ static CHECK: Section = Section {
     keys: &[
         key("name", Name, Required, "What it is called."),
         key("plugin", Name, Is("http"), "What checks."),
-        key("target", Text, Nothing, "The one address to watch."),
-        key("targets", List(&Either(&Text, &TARGET)), Nothing, "Several to watch."),
+        key("target", Line, Nothing, "The one address to watch."),
+        key("targets", List(&Either(&Line, &TARGET)), Nothing, "Several to watch."),
         EVERY,
         TIMEOUT,
         RETRIES,
         key("with", Kind::Settings, Empty, "Settings of the plugin; its own schema judges them."),
         SUMMARISE,
         key("slo", Sub(&SLO), Nothing, "What is promised."),
-        key("labels", Map(&Kind::LabelName, &Text), Empty, "On all its series."),
+        key("labels", Map(&Kind::LabelName, &Line), Empty, "On all its series."),
         PROPAGATE,
         key("peer_service", Name, Nothing, "`service.peer.name` on the spans."),
     ],
@@ -157,8 +173,8 @@ static CHECK: Section = Section {
 
 static TARGET: Section = section(&[
     key("name", Name, Nothing, "What it is called. Default: its address without scheme and trailing slash."),
-    key("address", Text, Required, "What to watch."),
-    key("labels", Map(&Kind::LabelName, &Text), Empty, "On all its series; they win over those of the check."),
+    key("address", Line, Required, "What to watch."),
+    key("labels", Map(&Kind::LabelName, &Line), Empty, "On all its series; they win over those of the check."),
 ]);
 
 static SUMMARY: Section = section(&[

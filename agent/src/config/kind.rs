@@ -10,12 +10,15 @@ use super::mistake::{Source, quoted};
 use super::model::AllowedHost;
 use super::quantity;
 use super::tree::Value;
+use super::visible::is_hidden;
 
 /// What a value may be.
 #[derive(Debug)]
 pub(super) enum Kind {
     /// Any text but an empty one.
     Text,
+    /// The same, without anything that nobody sees: it is shown in many places.
+    Line,
     /// A short text on one line.
     Name,
     /// `true` or `false`.
@@ -103,7 +106,7 @@ impl Kind {
             (_, Value::Text(text)) => self.text(text, source).map(Value::Text),
             (_, value @ (Value::Number(_) | Value::Flag(_))) => Err(self
                 .mismatch(&value)
-                .hint(if matches!(self, Self::Text | Self::Name) { "put it in quotes to make it a text" } else { "" })),
+                .hint(if matches!(self, Self::Text | Self::Line | Self::Name) { "put it in quotes to make it a text" } else { "" })),
             (_, value) => Err(self.mismatch(&value)),
         }
     }
@@ -117,9 +120,15 @@ impl Kind {
         let mismatch = || Wrong::new(format!("has to be {}, not {}", self.what(), quoted(&text)));
         let absolute = || source.map_or_else(|| text.clone(), |source| source.absolute(&text).to_string_lossy().into_owned());
         let empty = text.trim().is_empty();
+        let hidden = text.chars().find(|char| is_hidden(*char) && *char != '\n');
+        if let (Self::Name | Self::Line, Some(char)) = (self, hidden) {
+            let message = format!("holds U+{:04X}, a character that nobody sees: {}", char as u32, quoted(&text));
+            return Err(Wrong::new(message).hint("leave it out"));
+        }
         let fits = match self {
             Self::Text | Self::Path => !empty,
-            Self::Name => !empty && text.trim() == text && text.len() <= 256 && !text.contains(char::is_control),
+            Self::Line => !empty && !text.contains('\n'),
+            Self::Name => !empty && text.trim() == text && text.len() <= 256 && !text.contains('\n'),
             Self::Word(words) => words.contains(&text.as_str()),
             Self::Percent => percent(&text).is_some(),
             Self::Listen => text == "off" || text.parse::<SocketAddr>().is_ok(),
@@ -169,6 +178,7 @@ impl Kind {
     pub(super) fn what(&self) -> String {
         let what = match self {
             Self::Text => "a text",
+            Self::Line => "a text on one line",
             Self::Name => "a short text on one line",
             Self::Flag => "`true` or `false`",
             Self::Whole(least, most) => return format!("a whole number from {least} to {most}"),

@@ -3,10 +3,13 @@
 use std::fmt::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::address;
+use super::{address, visible};
 
 /// Mistakes beyond this many are counted only: a file of rubbish has no more readers than that.
 const MOST: usize = 1_000;
+
+/// What a mistake calls a value that a variable or another file says: it may be a secret.
+pub(super) const SUBSTITUTED: &str = "what is substituted here";
 
 /// How much of a source line is shown on either side of the caret, in bytes.
 const WINDOW: usize = 100;
@@ -24,11 +27,13 @@ pub(super) struct Place {
     offset: u32,
     /// In characters, as far as it is on that line.
     width: u32,
+    /// What stands there names a variable or another file, which is never shown.
+    substituted: bool,
 }
 
 impl Place {
     /// Of what no file says: defaults, arguments.
-    pub(super) const NOWHERE: Self = Self { file: u32::MAX, line: 0, column: 0, offset: 0, width: 0 };
+    pub(super) const NOWHERE: Self = Self { file: u32::MAX, line: 0, column: 0, offset: 0, width: 0, substituted: false };
 
     /// The file as a whole.
     pub(super) fn file(file: usize) -> Self {
@@ -37,7 +42,23 @@ impl Place {
 
     /// A stretch of a line. `column` counts from 1.
     pub(super) fn new(file: usize, line: usize, column: usize, offset: usize, width: usize) -> Self {
-        Self { file: narrow(file), line: narrow(line), column: narrow(column), offset: narrow(offset), width: narrow(width) }
+        let (column, offset, width) = (narrow(column), narrow(offset), narrow(width));
+        Self { file: narrow(file), line: narrow(line), column, offset, width, substituted: false }
+    }
+
+    /// The same, of a value that is substituted.
+    pub(super) fn substituted(self, substituted: bool) -> Self {
+        Self { substituted, ..self }
+    }
+
+    /// Whether the value there is substituted.
+    pub(super) fn is_substituted(self) -> bool {
+        self.substituted
+    }
+
+    /// Something by its name, which stands here.
+    pub(super) fn named(self, what: &str, name: &str) -> String {
+        if self.substituted { format!("{what} of the name that is substituted here") } else { format!("{what} {}", quoted(name)) }
     }
 
     /// This place, or the other if no file says this.
@@ -56,8 +77,8 @@ impl Place {
     }
 
     fn show(self, sources: &[Source]) -> Option<String> {
-        let name = &self.source(sources)?.name;
-        Some(if self.line == 0 { name.clone() } else { format!("{name}:{}:{}", self.line, self.column) })
+        let name = visible::line(&self.source(sources)?.name);
+        Some(if self.line == 0 { name.into_owned() } else { format!("{name}:{}:{}", self.line, self.column) })
     }
 }
 
@@ -122,7 +143,7 @@ impl Mistake {
             out.push_str(&place);
             out.push_str(": ");
         }
-        out.push_str(&self.message);
+        out.push_str(&visible::line(&self.message));
         let number = self.place.line.to_string();
         let margin = " ".repeat(number.len());
         if let Some(source) = self.place.source(sources).filter(|_| self.place.line > 0) {
@@ -134,7 +155,7 @@ impl Mistake {
             let _ = write!(out, "\n{margin} = {what}: {place}");
         }
         if let Some(hint) = &self.hint {
-            let _ = write!(out, "\n{margin} = hint: {hint}");
+            let _ = write!(out, "\n{margin} = hint: {}", visible::line(hint));
         }
     }
 }
@@ -144,6 +165,7 @@ fn excerpt(text: &str, place: Place) -> (String, usize, usize) {
     let offset = text.floor_char_boundary(place.offset as usize);
     let from = text.ceil_char_boundary(offset.saturating_sub(WINDOW));
     let to = text.floor_char_boundary(offset.saturating_add(WINDOW + 20));
+    let end = text[offset..to].char_indices().nth(place.width as usize).map_or(to, |(end, _)| offset + end);
     let lead = match text[from..offset].rsplit_once('\n') {
         Some((_, lead)) => lead.to_owned(),
         None if from == 0 => text[..offset].to_owned(),
@@ -155,11 +177,12 @@ fn excerpt(text: &str, place: Place) -> (String, usize, usize) {
         None => format!("{}…", &text[offset..to]),
     };
     // User information of addresses is masked wherever it is shown, and no file writes to the terminal.
-    let shown = |text: &str| address::mask_within(text).chars().map(|char| if char.is_control() { ' ' } else { char }).collect::<String>();
+    let shown = |text: &str| visible::line(&address::mask_within(text).replace('\t', " ")).into_owned();
     let line = shown(&format!("{lead}{rest}"));
     let length = line.chars().count();
     let indent = shown(&lead).chars().count().min(length);
-    let width = (place.width as usize).min(length - indent).max(1);
+    let marked = text[offset..end].lines().next().unwrap_or_default();
+    let width = shown(&format!("{lead}{marked}")).chars().count().min(length).saturating_sub(indent).max(1);
     (line.trim_end().to_owned(), indent, width)
 }
 
@@ -215,14 +238,12 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// A text as it is quoted in a message: one line, of bounded length, user information masked.
+/// A text as it is quoted in a message: one line, of bounded length, user information masked, what nobody sees written out.
 pub(super) fn quoted(text: &str) -> String {
     let masked = address::mask_within(text);
-    let mut shown: String = masked.chars().take(80).map(|char| if char.is_control() { ' ' } else { char }).collect();
-    if masked.chars().nth(80).is_some() {
-        shown.push('…');
-    }
-    format!("`{shown}`")
+    let cut: String = masked.chars().take(80).collect();
+    let more = if masked.chars().nth(80).is_some() { "…" } else { "" };
+    format!("`{}{more}`", visible::line(&cut))
 }
 
 /// The known word that is meant, if one is near enough.
@@ -238,7 +259,7 @@ pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
 }
 
 /// The hint that asks for it.
-pub(super) fn meant(word: &str, known: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
+pub fn meant(word: &str, known: impl IntoIterator<Item = impl AsRef<str>>) -> Option<String> {
     let known: Vec<_> = known.into_iter().collect();
     nearest(word, known.iter().map(AsRef::as_ref)).map(|best| format!("did you mean `{best}`?"))
 }
@@ -270,6 +291,12 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_sees_is_written_out_and_shifts_the_caret() {
+        let expected = "a.yaml:1:4: wrong\n  |\n1 | a\\u{202e} wo\\u{200b}rd b\n  |           ^^^^^^^^^^^^";
+        assert_eq!(told("a\u{202e} wo\u{200b}rd b", "wo\u{200b}rd"), expected);
+    }
+
+    #[test]
     fn of_a_long_line_a_stretch_is_shown() {
         let told = told(&format!("{}word{}", "é".repeat(1_000_000), "é".repeat(1_000_000)), "word");
         assert!(told.len() < 500 && told.contains("…é") && told.ends_with(&format!("{}^^^^", " ".repeat(51))), "{told}");
@@ -277,7 +304,7 @@ mod tests {
 
     #[test]
     fn a_value_is_quoted_on_one_line_of_bounded_length() {
-        assert_eq!(quoted("a\u{1b}\nb"), "`a  b`");
+        assert_eq!(quoted("a\u{1b}\nb\u{202e}"), "`a\\u{1b}\\nb\\u{202e}`");
         assert_eq!(quoted(&"x".repeat(100)).chars().count(), 83);
     }
 

@@ -23,6 +23,7 @@ mod sections;
 mod settings;
 mod substitute;
 mod tree;
+pub mod visible;
 mod yaml;
 
 use std::collections::{BTreeMap, HashSet};
@@ -35,7 +36,7 @@ pub use address::masked;
 pub use budget::{budget, longest_pause};
 pub use keys::MOST_RETRIES;
 pub use locate::find;
-pub use mistake::Mistakes;
+pub use mistake::{Mistakes, meant};
 pub use model::*;
 pub use schema::schema;
 pub use yaml::yaml;
@@ -96,8 +97,9 @@ pub struct Loaded {
 /// Reads a file, or all files of a directory. What cannot be read is a mistake of the document.
 pub fn read(path: &Path) -> Document {
     let mut found = Found::default();
-    let (sources, root) = files::load(path, &mut found);
-    let tree = root.map(|root| fill::fill(root, &sources, &mut found));
+    let (sources, root, whole) = files::load(path, &mut found);
+    // What stands in the files that could be read is held against the table all the same: all mistakes leave together.
+    let tree = root.map(|root| fill::fill(root, &sources, whole, &mut found)).filter(|_| whole);
     Document { sources, tree, found }
 }
 
@@ -110,9 +112,11 @@ pub fn for_urls(urls: &[String]) -> Document {
         let name = if url::Url::parse(url).is_ok() { name } else { format!("argument {}", number + 1) };
         Node::mapping([("name", Value::Text(name)), ("target", Value::Text((*url).to_owned()))])
     });
-    let root = Node::mapping([("checks", Value::List(checks.collect()))]);
+    // All of them at the same time.
+    let agent = Node::mapping([("concurrency", Value::Number(urls.len().clamp(1, keys::MOST_AT_ONCE as usize).into()))]);
+    let root = Node::mapping([("agent", agent.value), ("checks", Value::List(checks.collect()))]);
     let mut found = Found::default();
-    let tree = Some(fill::fill(root, &[], &mut found));
+    let tree = Some(fill::fill(root, &[], true, &mut found));
     Document { sources: Vec::new(), tree, found }
 }
 
@@ -137,6 +141,20 @@ impl Document {
     /// `agent:` as far as it is right, defaults for the rest: what is needed to load plugins.
     pub fn agent(&self) -> AgentConfig {
         sections::agent(self.tree.as_ref().and_then(|tree| tree.get("agent")))
+    }
+
+    /// Whether it could be read, whatever it says.
+    pub fn is_readable(&self) -> Result<(), Mistakes> {
+        if self.tree.is_some() { Ok(()) } else { Err(self.found.clone().render(&self.sources)) }
+    }
+
+    /// The form of the document, and the plugins that it declares: what is needed to list them.
+    pub fn judge_plugins(&self, schemas: &Schemas) -> Result<(), Mistakes> {
+        let mut found = self.found.clone();
+        if let Some(tree) = &self.tree {
+            sections::plugins(tree, schemas, &mut found);
+        }
+        if found.is_empty() { Ok(()) } else { Err(found.render(&self.sources)) }
     }
 
     /// The configuration, if nothing is wrong.

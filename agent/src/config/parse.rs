@@ -1,6 +1,7 @@
 //! YAML -> tree. Whatever the file holds, time and memory are bounded: nodes, depth and bytes are counted, those that
 //! aliases repeat included.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Span, StrInput, Tag};
@@ -49,7 +50,14 @@ pub(super) fn parse(file: usize, source: &Source, allowance: &mut Allowance, fou
     for event in Parser::<StrInput<'_>>::new_from_str_with_options(&source.text, options) {
         let told = match event {
             Ok((event, span)) => builder.event(event, span),
-            Err(error) => Err(Mistake::new(builder.mark(error.marker()), format!("this is no YAML: {}", error.info()))),
+            Err(error) => {
+                let hint = match error.info() {
+                    info if info.contains("tab") => Some("indent with spaces"),
+                    info if info.contains("block") => Some("lines that belong together begin in the same column"),
+                    _ => None,
+                };
+                Err(Mistake::new(builder.mark(error.marker()), format!("this is no YAML: {}", error.info())).hint(hint))
+            }
         };
         if let Err(mistake) = told {
             builder.found.add(mistake);
@@ -134,8 +142,10 @@ impl Builder<'_> {
         if self.wants_key() {
             return self.put(Node { place, value: Value::Text(text.to_owned()) }, anchor);
         }
+        let mut place = place;
         let value = match substitute::substitute(text, &self.source.folder) {
             Ok(text) => {
+                place = place.substituted(matches!(text, Cow::Owned(_)));
                 self.spend(place, 0, text.len())?;
                 if plain { scalar::resolve(&text) } else { Value::Text(text.into_owned()) }
             }
@@ -171,7 +181,7 @@ impl Builder<'_> {
             self.found.add(Mistake::new(place, "an alias within its own anchor"));
             return self.put(Node { place, value: Value::Wrong }, 0);
         };
-        let (nodes, bytes, height) = node.extent();
+        let ((nodes, bytes, height), place) = (node.extent(), place.substituted(node.place.is_substituted()));
         if self.open.len() + height > DEEPEST {
             return Err(too_deep(place));
         }

@@ -22,7 +22,7 @@ const SIZES: &[(&str, u64)] =
 pub enum QuantityError {
     /// `2`
     #[error("`{0}` carries no unit; write for example `{0}{1}`")]
-    NoUnit(String, &'static str),
+    NoUnit(String, String),
     /// `2 parsecs`
     #[error("`{0}` is no unit; known are {1}")]
     UnknownUnit(String, String),
@@ -44,9 +44,20 @@ pub fn size(text: &str) -> Result<u64, QuantityError> {
     parse(text, SIZES, "MiB", "64MiB")
 }
 
-/// A length of time in the largest unit that holds it without a fraction.
+/// A length of time as people write it, and exact: in the largest unit that holds it without a fraction, but from a second
+/// on not in a smaller one (`4.1s`), nor in a smaller one than milliseconds from there on (`1.5ms`).
 pub fn show_duration(length: Duration) -> String {
-    show(crate::clock::nanos(length), TIMES, "0s")
+    let nanos = crate::clock::nanos(length);
+    for (unit, factor) in [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000)] {
+        if nanos > factor && !nanos.is_multiple_of(factor) {
+            let fraction = format!("{:0width$}", nanos % factor, width = (factor - 1).to_string().len());
+            return format!("{}.{}{unit}", nanos / factor, fraction.trim_end_matches('0'));
+        }
+        if nanos >= factor {
+            break;
+        }
+    }
+    show(nanos, TIMES, "0s")
 }
 
 /// A size in the largest unit that holds it without a fraction.
@@ -63,7 +74,7 @@ fn parse(text: &str, units: &[(&str, u64)], usual: &'static str, example: &'stat
         return Err(QuantityError::NotANumber(text.to_owned(), example));
     }
     if unit.is_empty() {
-        return Err(QuantityError::NoUnit(trimmed.to_owned(), usual));
+        return Err(QuantityError::NoUnit(trimmed.to_owned(), usual.to_owned()));
     }
     let Some((_, factor)) = units.iter().find(|(name, _)| *name == unit) else {
         let known: Vec<&str> = units.iter().map(|(name, _)| *name).collect();
@@ -129,6 +140,20 @@ mod tests {
         for millis in [0, 1, 250, 1_000, 1_500, 90_000, 3_600_000, 86_400_000, 86_400_001] {
             let length = Duration::from_millis(millis);
             assert_eq!(duration(&show_duration(length)), Ok(length));
+        }
+        for (nanos, shown) in [
+            (1, "1ns"),
+            (1_000, "1us"),
+            (1_050, "1.05us"),
+            (1_500_000, "1.5ms"),
+            (250_000_000, "250ms"),
+            (4_100_000_000, "4.1s"),
+            (61_000_000_001, "61.000000001s"),
+            (90_000_000_000, "90s"),
+            (120_000_000_000, "2m"),
+        ] {
+            let length = Duration::from_nanos(nanos);
+            assert_eq!((show_duration(length).as_str(), duration(shown)), (shown, Ok(length)));
         }
         assert_eq!(
             (show_duration(Duration::from_secs(30)), show_duration(Duration::from_hours(720))),

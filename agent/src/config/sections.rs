@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::BUILTIN;
 use super::kind;
 use super::locate;
-use super::mistake::{Found, Mistake, Place, meant, quoted};
+use super::mistake::{Found, Mistake, Place, SUBSTITUTED, meant, quoted};
 use super::model::{
     AgentConfig, Auth, Compression, LimitsConfig, LogConfig, OtlpConfig, OtlpProtocol, PluginConfig, SecretConfig, SecretSource, Text,
 };
@@ -50,20 +50,22 @@ fn log(node: Option<&Node>) -> LogConfig {
 /// `export.otlp:`
 pub(super) fn otlp(node: &Node, secrets: &Secrets<'_>, found: &mut Found) -> OtlpConfig {
     let tls = |key| node.get("tls").and_then(|tls| tls.path(key)).map(PathBuf::from);
+    // What no file says is for `OTEL_*` to say.
+    let said = |key| node.said(key).and_then(Node::as_text);
     let config = OtlpConfig {
-        endpoint: node.text("endpoint").map(str::to_owned),
-        protocol: node.text("protocol").map(|word| if word == "grpc" { OtlpProtocol::Grpc } else { OtlpProtocol::Http }),
+        endpoint: said("endpoint").map(str::to_owned),
+        protocol: said("protocol").map(|word| if word == "grpc" { OtlpProtocol::Grpc } else { OtlpProtocol::Http }),
         headers: headers(node, secrets, found),
-        compression: node.text("compression").map(|word| match word {
+        compression: said("compression").map(|word| match word {
             "gzip" => Compression::Gzip,
             "zstd" => Compression::Zstd,
             _ => Compression::None,
         }),
-        timeout: node.duration("timeout"),
+        timeout: node.said("timeout").and_then(Node::as_duration),
         tls_ca: tls("ca"),
         tls_certificate: tls("certificate"),
         tls_key: tls("key"),
-        interval: node.duration("interval"),
+        interval: node.said("interval").and_then(Node::as_duration),
         exponential_histograms: node.text("histograms") == Some("exponential"),
         successes: node
             .get("successes")
@@ -111,7 +113,8 @@ impl<'a> Secrets<'a> {
         let known = self.0.contains(&name);
         if !known {
             let hint = meant(name, self.0.iter().copied()).unwrap_or_else(|| "name it there, with `file:` or `env:`".to_owned());
-            found.add(Mistake::new(node.place, format!("no secret {} stands under `secrets:`", quoted(name))).hint(Some(hint)));
+            let message = format!("no {} stands under `secrets:`", node.place.named("secret", name));
+            found.add(Mistake::new(node.place, message).hint(Some(hint)));
         }
         known
     }
@@ -151,7 +154,8 @@ pub(super) fn plugins(tree: &Node, schemas: &super::Schemas, found: &mut Found) 
         let Some(source) = entry.node.path("source") else { continue };
         if let Some(Err(why)) = schemas.get(&entry.key) {
             let place = entry.node.get("source").map_or(Place::NOWHERE, |source| source.place);
-            found.add(Mistake::new(place.or(entry.place), why.as_str()));
+            let why = if place.is_substituted() { why.replace(&*source.to_string_lossy(), SUBSTITUTED) } else { why.clone() };
+            found.add(Mistake::new(place.or(entry.place), why));
         }
         let allow = entry.node.get("allow");
         let hosts = allow.and_then(|allow| allow.get("hosts")).into_iter().flat_map(Node::items);

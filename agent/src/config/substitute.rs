@@ -15,6 +15,7 @@ const KINDS: [&str; 2] = ["{env:", "{file:"];
 pub(super) fn substitute<'a>(text: &'a str, folder: &Path) -> Result<Cow<'a, str>, String> {
     let mut result = String::new();
     let mut rest = text;
+    let mut same = true;
     while let Some(at) = rest.find('$') {
         let after = rest[at..].trim_start_matches('$');
         let dollars = rest.len() - at - after.len();
@@ -22,6 +23,7 @@ pub(super) fn substitute<'a>(text: &'a str, folder: &Path) -> Result<Cow<'a, str
         let literal = kind.map_or(dollars, |_| dollars - 1);
         result.push_str(&rest[..at + literal]);
         rest = after;
+        same &= kind.is_none();
         let Some(kind) = kind.filter(|_| dollars == 1) else { continue };
         let Some((name, behind)) = after[kind.len()..].split_once('}') else {
             return Err(format!("`${kind}` has no closing `}}`"));
@@ -29,7 +31,7 @@ pub(super) fn substitute<'a>(text: &'a str, folder: &Path) -> Result<Cow<'a, str
         result.push_str(&if *kind == KINDS[0] { variable(name)? } else { contents(&folder.join(name))? });
         rest = behind;
     }
-    if rest.len() == text.len() {
+    if same {
         return Ok(Cow::Borrowed(text));
     }
     result.push_str(rest);

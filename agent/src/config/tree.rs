@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::mistake::Place;
+use super::mistake::{Place, SUBSTITUTED};
 use super::quantity;
 
 /// A value and where it stands.
@@ -70,6 +70,11 @@ impl Value {
 }
 
 impl Node {
+    /// What a mistake calls it. What was substituted may be a secret.
+    pub(super) fn describe(&self) -> String {
+        if self.place.is_substituted() { SUBSTITUTED.to_owned() } else { self.value.describe() }
+    }
+
     /// A value that no file says.
     pub(super) fn implied(value: Value) -> Self {
         Self { place: Place::NOWHERE, value }
@@ -128,6 +133,11 @@ impl Node {
     /// The path of a key.
     pub(super) fn path(&self, key: &str) -> Option<&Path> {
         self.text(key).map(Path::new)
+    }
+
+    /// The value of a key, if a file says it: what is implied is not.
+    pub(super) fn said(&self, key: &str) -> Option<&Self> {
+        self.get(key).filter(|node| node.place != Place::NOWHERE)
     }
 
     /// The flag of a key.

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value as Json};
 
+use super::visible::is_hidden;
 use super::{scalar, substitute, tree};
 
 /// A document as YAML.
@@ -103,8 +104,9 @@ fn text(text: &str, substituted: bool, out: &mut String) {
             '"' | '\\' => out.extend(['\\', char]),
             '\n' => out.push_str("\\n"),
             '\t' => out.push_str("\\t"),
-            '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}' => drop(write!(out, "\\u{:04X}", char as u32)),
-            char if char.is_control() => drop(write!(out, "\\u{:04X}", char as u32)),
+            char if char > '\u{ffff}' && is_hidden(char) => drop(write!(out, "\\U{:08X}", char as u32)),
+            '\u{fffe}' | '\u{ffff}' => drop(write!(out, "\\u{:04X}", char as u32)),
+            char if is_hidden(char) => drop(write!(out, "\\u{:04X}", char as u32)),
             char => out.push(char),
         }
     }
@@ -178,5 +180,6 @@ mod tests {
             assert!(shown.starts_with("key: \"") && shown.trim_end().ends_with('"') && shown.lines().count() == 1, "{shown}");
         }
         assert_eq!(yaml(&json!({"key": "${env:X}"})), "key: \"$${env:X}\"\n");
+        assert_eq!(yaml(&json!({"key": "\u{9b}\u{202e}\u{e0041}"})), "key: \"\\u009B\\u202E\\U000E0041\"\n");
     }
 }

@@ -19,18 +19,24 @@ const MEMORY_PER_BODY_BYTE: u64 = 8;
 /// What looking at a MiB of body may cost, in CPU time.
 const CPU_PER_BODY_MIB: Duration = Duration::from_millis(20);
 
-/// Reads the value of every secret. One that has none, or none of use, is an error here, not a surprise at night.
+/// Reads the value of every secret. Those that have none, or none of use, are an error here, all of them, not a surprise
+/// at night.
 pub fn secret_values(config: &Config) -> Result<Secrets, PlanError> {
-    let of_fields = of_fields(config);
-    let value = |(name, secret): (&String, &SecretConfig)| {
-        let fits = |value: &Vec<u8>| !of_fields.contains(name.as_str()) || http::HeaderValue::from_bytes(value).is_ok();
-        let value = read(secret).and_then(|value| {
-            let unfit = "its value has a line break or another control character, which no header field can hold; put it on one line";
-            if fits(&value) { Ok(value) } else { Err(unfit.to_owned()) }
-        });
-        Ok((name.clone(), value.map_err(|message| PlanError::Secret { name: name.clone(), message })?))
-    };
-    config.secrets.iter().map(value).collect()
+    let (of_fields, mut values, mut missing) = (of_fields(config), Secrets::new(), Vec::new());
+    for (name, secret) in &config.secrets {
+        match read(secret).and_then(|value| fits(value, of_fields.contains(name.as_str()))) {
+            Ok(value) => drop(values.insert(name.clone(), value)),
+            Err(message) => missing.push(format!("secret `{name}`: {message}")),
+        }
+    }
+    if missing.is_empty() { Ok(values) } else { Err(PlanError::Secrets(missing)) }
+}
+
+fn fits(value: Vec<u8>, in_field: bool) -> Result<Vec<u8>, String> {
+    if !in_field || http::HeaderValue::from_bytes(&value).is_ok() {
+        return Ok(value);
+    }
+    Err("its value has a line break or another control character, which no header field can hold; put it on one line".to_owned())
 }
 
 /// Names of the secrets that are values of header fields: all of the built-in checks, and the token of the page. What
@@ -110,6 +116,18 @@ fn max_body(settings: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{PluginSchema, Purpose};
+
+    /// A configuration of one check, and more.
+    fn config(more: &str) -> Config {
+        let path = std::env::temp_dir().join(format!("vedette-plan-{}.yaml", uuid::Uuid::new_v4()));
+        std::fs::write(&path, format!("checks: [{{name: a, target: \"http://h/\"}}]\n{more}")).unwrap();
+        let document = crate::config::read(&path);
+        std::fs::remove_file(path).unwrap();
+        let schema = |summariser| PluginSchema { summariser, schema: serde_json::json!({}), target_schemes: Vec::new() };
+        let schemas = [("http", false), ("availability", true), ("own", false)].map(|(name, is)| (name.to_owned(), Ok(schema(is))));
+        document.judge(&schemas.into(), Purpose::Once).unwrap().config
+    }
 
     fn secret(source: SecretSource) -> SecretConfig {
         SecretConfig { source, send_to: Vec::new() }
@@ -131,6 +149,24 @@ mod tests {
     fn a_secret_that_is_not_there_says_what_is_missing() {
         let missing = secret(SecretSource::Env("VEDETTE_NO_SUCH_VARIABLE".into()));
         assert!(read(&missing).unwrap_err().contains("VEDETTE_NO_SUCH_VARIABLE is not set"));
+    }
+
+    #[test]
+    fn all_secrets_without_a_value_are_told_together() {
+        let mut config = config("");
+        for name in ["one", "two"] {
+            config.secrets.insert(name.to_owned(), secret(SecretSource::Env(format!("VEDETTE_NO_SUCH_{name}"))));
+        }
+        let told = secret_values(&config).unwrap_err().to_string();
+        assert!(told.contains("VEDETTE_NO_SUCH_one") && told.contains("VEDETTE_NO_SUCH_two"), "{told}");
+    }
+
+    #[test]
+    fn the_limits_that_the_configuration_shows_are_those_that_hold() {
+        let config = config("plugins: {own: {source: ./own.wasm}}");
+        let shown = config.plugins["own"].limits;
+        let shown = Limits { memory: shown.memory.unwrap(), cpu: shown.cpu.unwrap(), exchanges: shown.exchanges.unwrap() };
+        assert_eq!(shown, Limits::default());
     }
 
     #[test]

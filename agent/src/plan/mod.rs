@@ -83,14 +83,9 @@ pub enum PlanError {
         /// Why.
         error: std::io::Error,
     },
-    /// A secret without a value.
-    #[error("secret `{name}`: {message}")]
-    Secret {
-        /// Its name under `secrets:`.
-        name: String,
-        /// What, and what to do.
-        message: String,
-    },
+    /// Secrets without a value, or with one of no use: which, what is wrong, and what to do.
+    #[error("{}", .0.join("; "))]
+    Secrets(Vec<String>),
     /// A file of certificates that are to be trusted, with none in it.
     #[error("check `{check}`: {} is no use as certificates to trust: {message}", path.display())]
     Roots {

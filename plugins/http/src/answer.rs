@@ -95,9 +95,7 @@ impl LookedAt<'_> {
                 })
             }
             Rule::Json(words, path, expected) => self.json(words, path, expected),
-            Rule::Latency(most) => {
-                (self.latency > *most).then(|| format!("{}, expected at most {}", text::latency(self.latency), text::latency(*most)))
-            }
+            Rule::Latency(most) => (self.latency > *most).then(|| too_long(self.latency, *most)),
             Rule::CertificateValidFor(length) => certificate(self.response.tls.as_ref(), *length, self.response.timings.started_at),
         }
     }
@@ -119,6 +117,12 @@ impl LookedAt<'_> {
         let other = found.iter().find(|node| !same(node, expected))?;
         Some(format!("{words} is {}, expected {}", shown(other), shown(expected)))
     }
+}
+
+/// A limit is told as it was written, and what went beyond it never looks the same.
+fn too_long(took: u64, most: u64) -> String {
+    let (told, most) = (text::latency(took), text::exact(most));
+    format!("{}, expected at most {most}", if told == most { text::exact(took) } else { told })
 }
 
 /// A JSON value as far as it fits on a line.

@@ -153,9 +153,10 @@ fn items(value: &Value) -> &[Value] {
     value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)
 }
 
-/// Groups within groups are limited to what the guest's stack holds.
+/// Groups within groups are limited to what the guest's stack holds, and the whole to what an attempt's CPU time allows
+/// for; the agent has held it to the same when it read the file.
 fn regex(pattern: &str) -> Result<Regex, String> {
-    RegexBuilder::new(pattern).nest_limit(150).build().map_err(|error| error.to_string())
+    RegexBuilder::new(pattern).nest_limit(150).size_limit(2 << 20).build().map_err(|error| error.to_string())
 }
 
 /// `200`, `2xx` or `300-304`.

@@ -4,11 +4,24 @@ use crate::Timestamp;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// How long something took: `0.4 ms`, `12.4 ms`, `1.25 s`, `75 s`.
+/// How long something took: `0.4 ms`, `12.4 ms`, `1.25 s`, `75 s`; what is shorter than a tenth of a millisecond has more
+/// digits, because nothing takes no time.
 pub fn latency(nanoseconds: u64) -> String {
     let (value, digits, unit) = match nanoseconds {
-        0..SECOND => (nanoseconds as f64 / 1e6, 1, "ms"),
+        0..1_000 => (nanoseconds as f64 / 1e6, 6, "ms"),
+        1_000..100_000 => (nanoseconds as f64 / 1e6, 3, "ms"),
+        100_000..SECOND => (nanoseconds as f64 / 1e6, 1, "ms"),
         _ => (nanoseconds as f64 / 1e9, 2, "s"),
+    };
+    let number = format!("{value:.digits$}");
+    format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A length of time to the last digit: `0.001 ms`, `12.45 ms`, `1.255 s`.
+pub fn exact(nanoseconds: u64) -> String {
+    let (value, digits, unit) = match nanoseconds {
+        0..SECOND => (nanoseconds as f64 / 1e6, 6, "ms"),
+        _ => (nanoseconds as f64 / 1e9, 9, "s"),
     };
     let number = format!("{value:.digits$}");
     format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
@@ -52,6 +65,16 @@ mod tests {
     fn latencies_carry_the_digits_that_matter() {
         let told = [0, 12_400_000, 10_000_000, 999_000_000, SECOND, 1_250_000_000, 75 * SECOND].map(latency);
         assert_eq!(told, ["0 ms", "12.4 ms", "10 ms", "999 ms", "1 s", "1.25 s", "75 s"]);
+        assert_eq!(
+            [1, 1_000, 12_345, 99_999, 100_000, 449_999].map(latency),
+            ["0.000001 ms", "0.001 ms", "0.012 ms", "0.1 ms", "0.1 ms", "0.4 ms"]
+        );
+    }
+
+    #[test]
+    fn exact_lengths_keep_every_digit() {
+        let told = [0, 1, 1_000, 12_450_000, 300_000_000, SECOND, 1_255_000_001].map(exact);
+        assert_eq!(told, ["0 ms", "0.000001 ms", "0.001 ms", "12.45 ms", "300 ms", "1 s", "1.255000001 s"]);
     }
 
     #[test]

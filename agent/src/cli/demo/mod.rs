@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use super::output;
 use targets::Target;
 
 #[derive(Debug, Args)]
@@ -24,8 +25,8 @@ pub(super) async fn demo(arguments: Arguments) -> anyhow::Result<u8> {
     let listen = free(arguments.listen).await?;
     let file = folder.0.join("vedette.yaml");
     std::fs::write(&file, configuration(listen, &targets)).with_context(|| format!("cannot write {}", file.display()))?;
-    super::print(&introduction(listen, &targets, &file));
-    super::run::watch(file).await
+    let code = output::print(&introduction(listen, &targets, &file), super::OK);
+    super::run::watch(file).await.map(|ended| super::worst(code, ended))
 }
 
 /// The wanted address, or a free port beside it if somebody else has that one.

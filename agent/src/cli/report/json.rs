@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::{Results, Service, millis};
+use crate::config::visible;
 use crate::outcome::{Certificate, Expectation, Phase, TlsInfo};
 
 #[derive(Serialize)]
@@ -90,9 +91,8 @@ pub fn json(results: &Results) -> Result<String, serde_json::Error> {
         summary: Summary { total, ok, fail: total - ok },
         services: results.services.iter().map(entry).collect(),
     };
-    let mut text = serde_json::to_string_pretty(&document)?;
-    text.push('\n');
-    Ok(text)
+    let text = serde_json::to_string_pretty(&document)?;
+    Ok(visible::json(&text).into_owned() + "\n")
 }
 
 fn entry(service: &Service) -> Entry<'_> {

@@ -5,6 +5,7 @@ use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
 use super::{Results, Service};
+use crate::config::visible::is_hidden;
 
 /// One suite with a case per service; the message of each that is not ok stands in its `failure`.
 pub fn junit(results: &Results) -> std::io::Result<String> {
@@ -51,7 +52,8 @@ fn seconds(length: std::time::Duration) -> String {
     format!("{:.6}", length.as_secs_f64())
 }
 
-/// XML 1.0 has no place for most control characters, escaped or not.
+/// XML 1.0 has no place for most control characters, escaped or not; and a log has none for what nobody sees.
 fn printable(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() && char != '\n' && char != '\t' { '\u{fffd}' } else { char }).collect()
+    let stays = |char: char| char == '\n' || char == '\t' || !is_hidden(char) && !matches!(char, '\u{fffe}' | '\u{ffff}');
+    text.chars().map(|char| if stays(char) { char } else { '\u{fffd}' }).collect()
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::{Results, Service, millis};
+use crate::config::visible;
 
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
@@ -10,16 +11,16 @@ const PLAIN: &str = "\x1b[0m";
 
 /// A head, a line per service, a line that sums up. Colour only if asked for.
 pub fn table(results: &Results, colour: bool) -> String {
-    let name = |service: &Service| service.outcome.probe.service.clone();
+    let name = |service: &Service| visible::line(&service.outcome.probe.service).into_owned();
     let width = results.services.iter().map(|service| name(service).chars().count()).chain([7]).max().unwrap_or(7);
     let mut text = format!("{:<width$}  {:<6}  {:>10}  {}\n", "SERVICE", "STATUS", "LATENCY", "MESSAGE");
     // Writing to a `String` cannot fail.
     for service in &results.services {
         let latency = service.outcome.latency().map_or_else(|| "-".to_owned(), |length| format!("{:.1} ms", millis(length)));
         let status = status(service.ok(), colour);
-        let _ = writeln!(text, "{:<width$}  {status}  {latency:>10}  {}", name(service), service.outcome.message);
+        let _ = writeln!(text, "{:<width$}  {status}  {latency:>10}  {}", name(service), visible::line(&service.outcome.message));
         for warning in service.outcome.unmet(true) {
-            let _ = writeln!(text, "{:<width$}  warning: {}: {}", "", warning.name, warning.detail);
+            let _ = writeln!(text, "{:<width$}  warning: {}: {}", "", visible::line(&warning.name), visible::line(&warning.detail));
         }
     }
     let (total, ok) = (results.services.len(), results.ok());

@@ -94,6 +94,18 @@ fn the_table_has_a_line_per_service_and_colour_only_if_asked() {
 }
 
 #[test]
+fn what_nobody_sees_is_written_out_or_left_out_in_every_format() {
+    let hidden = |char: char| crate::config::visible::is_hidden(char) && char != '\n';
+    let hostile = service("a\u{202e}", Report::fault(ErrorType::Status, "\u{1b}]0;x\u{7}\u{9b}\u{200b}"));
+    let results = results(vec![hostile]);
+    let texts = [table(&results, false), json(&results).unwrap(), junit(&results).unwrap()];
+    assert!(texts.iter().all(|text| !text.contains(hidden)), "{texts:?}");
+    assert!(texts[0].contains("a\\u{202e}") && texts[0].contains("\\u{1b}]0;x"), "{}", texts[0]);
+    let document: serde_json::Value = serde_json::from_str(&texts[1]).unwrap();
+    assert_eq!(document["services"][0]["service"], "a\u{202e}");
+}
+
+#[test]
 fn junit_escapes_and_counts_what_it_lists() {
     let text = junit(&results(vec![good("a"), bad("b<&\"\u{1}"), broken("c")])).unwrap();
     assert!(text.contains(r#"tests="3" failures="2" errors="0""#), "{text}");

@@ -6,14 +6,18 @@ use jsonschema::paths::{Location, LocationSegment};
 use serde_json::Value as Json;
 
 use super::format;
+use super::pattern::Patterns;
 use crate::config::kind::one_of;
-use crate::config::mistake::{Found, Mistake, Place, meant, quoted};
+use crate::config::mistake::{Found, Mistake, Place, SUBSTITUTED, meant, quoted};
+use crate::config::quantity::{self, QuantityError};
 use crate::config::tree::{Node, Value};
 
 /// Turns errors into mistakes.
 pub(super) struct Explain<'a> {
     /// The plugin's.
     pub(super) schema: &'a Json,
+    /// What is known of patterns.
+    pub(super) patterns: &'a Patterns,
     /// What it is held against.
     pub(super) with: &'a Node,
     /// The check's, for what no file says.
@@ -27,6 +31,14 @@ impl<'a> Explain<'a> {
     pub(super) fn error(&mut self, error: &ValidationError<'_>) {
         let (node, name) = self.locate(error.instance_path());
         let place = node.place.or(self.place);
+        // What was wrong before stands here as nothing, and nobody complains again.
+        let about_keys = matches!(
+            error.kind(),
+            Kind::AdditionalProperties { .. } | Kind::UnevaluatedProperties { .. } | Kind::PropertyNames { .. } | Kind::Required { .. }
+        );
+        if node.has_wrong() && !about_keys {
+            return;
+        }
         match error.kind() {
             Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
                 for key in unexpected {
@@ -41,12 +53,12 @@ impl<'a> Explain<'a> {
             Kind::PropertyNames { error: inner } => {
                 let key = inner.instance().as_str().unwrap_or_default();
                 let place = node.entry(key).map_or(place, |entry| entry.place);
-                let (message, hint) = self.message(inner, &Value::Text(key.to_owned()));
+                let (message, hint) = self.message(inner, &Node { place, value: Value::Text(key.to_owned()) });
                 self.found.add(Mistake::new(place, sentence(&quoted(key), &message)).hint(hint));
             }
             Kind::AnyOf { context } | Kind::OneOfNotValid { context } => self.alternatives(error, context, node, &name),
             _ => {
-                let (message, hint) = self.message(error, &node.value);
+                let (message, hint) = self.message(error, node);
                 self.found.add(Mistake::new(place, sentence(&name, &message)).hint(hint));
             }
         }
@@ -94,9 +106,9 @@ impl<'a> Explain<'a> {
         }
         let place = node.place.or(self.place);
         let parts = self.part(error, 0).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-        let bare = parts.iter().find_map(|part| bare_number(self.resolved(part), &node.value));
+        let bare = parts.iter().find_map(|part| bare_number(self.resolved(part), node));
         let wanted = || parts.iter().map(|part| self.wanted(part)).collect::<Vec<_>>().join(", or ");
-        let message = bare.unwrap_or_else(|| format!("has to be {}, not {}", wanted(), node.value.describe()));
+        let message = bare.unwrap_or_else(|| format!("has to be {}, not {}", wanted(), node.describe()));
         self.found.add(Mistake::new(place, sentence(name, &message)));
     }
 
@@ -124,33 +136,36 @@ impl<'a> Explain<'a> {
     }
 
     /// What follows the name of the key, and a hint.
-    fn message(&self, error: &ValidationError<'_>, value: &Value) -> (String, Option<String>) {
+    fn message(&self, error: &ValidationError<'_>, node: &Node) -> (String, Option<String>) {
+        let value = &node.value;
         let part = self.part(error, 1).unwrap_or(&Json::Null);
         let about = || part.get("description").and_then(Json::as_str).map(str::to_owned);
         let message = match error.kind() {
             Kind::Type { .. } => {
                 let quotes = matches!(value, Value::Number(_) | Value::Flag(_)) && part.get("type").is_some_and(|kind| kind == "string");
-                let bare = bare_number(part, value);
+                let bare = bare_number(part, node);
                 let hint =
                     (quotes && bare.is_none() && part.get("format").is_none()).then(|| "put it in quotes to make it a text".to_owned());
-                let message = bare.unwrap_or_else(|| format!("has to be {}, not {}", self.wanted(part), value.describe()));
+                let message = bare.unwrap_or_else(|| format!("has to be {}, not {}", self.wanted(part), node.describe()));
                 return (message, hint);
             }
+            Kind::Format { .. } if node.place.is_substituted() => format!("has to be {}, not {SUBSTITUTED}", self.wanted(part)),
             Kind::Format { format } => {
                 let text = if let Value::Text(text) = value { text } else { "" };
-                format!(": {}", format::check(format, text).err().unwrap_or_else(|| format!("{} is no {format}", quoted(text))))
+                let why = without_unit(part, text).or_else(|| format::check(format, text, self.patterns).err());
+                format!(": {}", why.unwrap_or_else(|| format!("{} is no {format}", quoted(text))))
             }
             Kind::Enum { options } => {
                 let options: Vec<String> = options.as_array().into_iter().flatten().map(plain).collect();
                 let hint = if let Value::Text(text) = value { meant(text, options.iter().map(String::as_str)) } else { None };
-                return (format!("has to be {}, not {}", one_of(&options), value.describe()), hint);
+                return (format!("has to be {}, not {}", one_of(&options), node.describe()), hint);
             }
-            Kind::Constant { expected_value } => format!("has to be `{}`, not {}", plain(expected_value), value.describe()),
+            Kind::Constant { expected_value } => format!("has to be `{}`, not {}", plain(expected_value), node.describe()),
             Kind::Required { property } => format!("has no `{}`", plain(property)),
-            Kind::Minimum { limit } => format!("has to be {limit} or more, not {}", value.describe()),
-            Kind::Maximum { limit } => format!("has to be {limit} or less, not {}", value.describe()),
-            Kind::ExclusiveMinimum { limit } => format!("has to be more than {limit}, not {}", value.describe()),
-            Kind::ExclusiveMaximum { limit } => format!("has to be less than {limit}, not {}", value.describe()),
+            Kind::Minimum { limit } => format!("has to be {limit} or more, not {}", node.describe()),
+            Kind::Maximum { limit } => format!("has to be {limit} or less, not {}", node.describe()),
+            Kind::ExclusiveMinimum { limit } => format!("has to be more than {limit}, not {}", node.describe()),
+            Kind::ExclusiveMaximum { limit } => format!("has to be less than {limit}, not {}", node.describe()),
             Kind::MinLength { limit: 1 } => "has to be a text, not an empty one".to_owned(),
             Kind::MinLength { limit } => format!("has to have at least {limit} characters"),
             Kind::MaxLength { limit } => format!("has to have at most {limit} characters"),
@@ -158,7 +173,7 @@ impl<'a> Explain<'a> {
             Kind::MinItems { limit } | Kind::MinProperties { limit } => format!("has to have at least {limit} entries"),
             Kind::MaxItems { limit } | Kind::MaxProperties { limit } => format!("has to have at most {limit} entries"),
             Kind::UniqueItems => "has an entry twice".to_owned(),
-            Kind::Pattern { pattern } => format!("has to match `{pattern}`, not {}", value.describe()),
+            Kind::Pattern { pattern } => format!("has to match `{pattern}`, not {}", node.describe()),
             Kind::FalseSchema => "is not allowed here".to_owned(),
             _ => format!(": {}", error.masked_with("this")),
         };
@@ -168,9 +183,10 @@ impl<'a> Explain<'a> {
 
 /// A value of one type, as a schema wants it.
 fn described(part: &Json, kind: &Json) -> String {
+    if let (Some(of), Some("string") | None) = (quantity_of(part), kind.as_str()) {
+        return format!("{}, such as `{}`", of.what, of.example);
+    }
     let what = match (part.get("format").and_then(Json::as_str), kind.as_str()) {
-        (Some("vedette-duration"), Some("string") | None) => "a length of time, such as `30s`",
-        (Some("vedette-size"), Some("string") | None) => "a size, such as `64MiB`",
         (Some("vedette-regex"), Some("string") | None) => "a regular expression",
         (Some("vedette-jsonpath"), Some("string") | None) => "a JSONPath, such as `$.status`",
         (Some("vedette-secret"), Some("string") | None) => "the name of a secret",
@@ -199,11 +215,37 @@ fn is_of_another_kind(error: &ValidationError<'_>, at: &str) -> bool {
         }
 }
 
+/// A length of time or a size, where a schema wants one.
+struct Quantity<'a> {
+    what: &'static str,
+    /// The schema's own, or a usual one.
+    example: &'a str,
+    read: fn(&str) -> Result<(), QuantityError>,
+}
+
+fn quantity_of(part: &Json) -> Option<Quantity<'_>> {
+    let (what, usual, read): (_, _, fn(&str) -> _) = match part.get("format")?.as_str()? {
+        "vedette-duration" => ("a length of time", "30s", |text| quantity::duration(text).map(drop)),
+        "vedette-size" => ("a size", "64MiB", |text| quantity::size(text).map(drop)),
+        _ => return None,
+    };
+    let example = part.get("examples").and_then(|examples| examples.get(0)?.as_str()).filter(|example| read(example).is_ok());
+    Some(Quantity { what, example: example.unwrap_or(usual), read })
+}
+
 /// Why a number is no length of time or size, where one is wanted.
-fn bare_number(part: &Json, value: &Value) -> Option<String> {
-    let format = part.get("format")?.as_str().filter(|format| matches!(*format, "vedette-duration" | "vedette-size"))?;
-    let Value::Number(number) = value else { return None };
-    format::check(format, &number.to_string()).err().map(|why| format!(": {why}"))
+fn bare_number(part: &Json, node: &Node) -> Option<String> {
+    let Value::Number(number) = &node.value else { return None };
+    let (of, text) = (quantity_of(part).filter(|_| !node.place.is_substituted())?, number.to_string());
+    without_unit(part, &text).or_else(|| (of.read)(&text).err().map(|why| why.to_string())).map(|why| format!(": {why}"))
+}
+
+/// That a number carries no unit, and which one the schema has in mind.
+fn without_unit(part: &Json, text: &str) -> Option<String> {
+    let of = quantity_of(part)?;
+    let Err(QuantityError::NoUnit(number, _)) = (of.read)(text) else { return None };
+    let unit = of.example.trim_start_matches(|char: char| char.is_ascii_digit() || char == '.').trim_start();
+    Some(QuantityError::NoUnit(number, unit.to_owned()).to_string())
 }
 
 fn mapping(part: &Json) -> String {

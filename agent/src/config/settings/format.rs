@@ -3,6 +3,7 @@
 use serde_json::{Map, Value as Json};
 
 use super::Granted;
+use super::pattern::{Patterns, too_much};
 use super::walk::Visitor;
 use crate::clock::nanos;
 use crate::config::quantity;
@@ -14,15 +15,11 @@ pub(super) const CHECKED: [&str; 4] = ["vedette-duration", "vedette-size", "vede
 const DEEPEST_PATH: usize = 32;
 
 /// Whether a text is of a format, or why not.
-pub(super) fn check(format: &str, text: &str) -> Result<(), String> {
+pub(super) fn check(format: &str, text: &str, patterns: &Patterns) -> Result<(), String> {
     match format {
         "vedette-duration" => quantity::duration(text).map(drop).map_err(|error| error.to_string()),
         "vedette-size" => quantity::size(text).map(drop).map_err(|error| error.to_string()),
-        "vedette-regex" => regex::Regex::new(text).map(drop).map_err(|error| {
-            // The last line says what; those above draw the pattern, which is shown anyway.
-            let told = error.to_string();
-            format!("not a regular expression: {}", told.lines().last().unwrap_or_default().trim_start_matches("error: "))
-        }),
+        "vedette-regex" => patterns.size(text).map(drop),
         "vedette-jsonpath" => json_path(text),
         _ => Ok(()),
     }
@@ -40,6 +37,9 @@ fn json_path(text: &str) -> Result<(), String> {
     if depths.max().is_some_and(|deepest| deepest > DEEPEST_PATH) {
         return Err(format!("not a JSONPath: nested deeper than {DEEPEST_PATH} levels"));
     }
+    if !text.starts_with('$') {
+        return Err("not a JSONPath, such as `$.status`: it has to begin with `$`".to_owned());
+    }
     serde_json_path::JsonPath::parse(text).map(drop).map_err(|error| format!("not a JSONPath, such as `$.status`: {error}"))
 }
 
@@ -47,6 +47,10 @@ fn json_path(text: &str) -> Result<(), String> {
 pub(super) struct Turn<'a> {
     /// What the settings name.
     pub(super) granted: Granted<'a>,
+    /// What is known of patterns.
+    pub(super) patterns: &'a Patterns,
+    /// How large those are that have been met, compiled.
+    pub(super) together: usize,
 }
 
 impl Visitor for Turn<'_> {
@@ -56,6 +60,10 @@ impl Visitor for Turn<'_> {
             "vedette-duration" => quantity::duration(text).ok().map(|length| nanos(length).into()),
             "vedette-size" => quantity::size(text).ok().map(Into::into),
             "vedette-file" => Some(self.granted.file(text, path).into()),
+            "vedette-regex" => {
+                self.pattern(text, path);
+                None
+            }
             "vedette-secret" => {
                 self.granted.secret(text, path);
                 None
@@ -64,6 +72,17 @@ impl Visitor for Turn<'_> {
         };
         if let Some(turned) = turned {
             *value = turned;
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Tells once where there begin to be too many.
+    fn pattern(&mut self, text: &str, path: &[String]) {
+        let before = self.together;
+        self.together += self.patterns.size(text).unwrap_or(0);
+        if let (None, Some(message)) = (too_much(before), too_much(self.together)) {
+            self.granted.tell(path, &message);
         }
     }
 }

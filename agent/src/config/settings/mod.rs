@@ -3,12 +3,14 @@
 
 mod explain;
 mod format;
+mod pattern;
 mod usable;
 mod walk;
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jsonschema::{PatternOptions, ValidationOptions, Validator, ValidatorMap};
 use serde_json::Value as Json;
@@ -17,6 +19,7 @@ use super::mistake::{Found, Mistake, Place, Source, quoted};
 use super::sections::Secrets;
 use super::tree::Node;
 use crate::bounded;
+use pattern::Patterns;
 
 /// A plugin's schema, made ready.
 pub(super) struct Settings<'s> {
@@ -25,6 +28,7 @@ pub(super) struct Settings<'s> {
     /// Of every part of the schema by its pointer: which of several alternatives a value is. Built when first needed,
     /// which most configurations never do.
     parts: OnceCell<Option<ValidatorMap>>,
+    patterns: Arc<Patterns>,
 }
 
 /// Settings that have been found right.
@@ -43,25 +47,26 @@ impl<'s> Settings<'s> {
     /// Makes a schema ready, or says why it is of no use. It comes from the plugin: whatever it says, judging by it ends.
     pub(super) fn new(schema: &'s Json) -> Result<Self, String> {
         usable::check(schema)?;
-        let validator = options().build(schema).map_err(|error| error.to_string())?;
-        Ok(Self { schema, validator, parts: OnceCell::new() })
+        let patterns = Arc::<Patterns>::default();
+        let validator = options(&patterns).build(schema).map_err(|error| error.to_string())?;
+        Ok(Self { schema, validator, parts: OnceCell::new(), patterns })
     }
 
     /// Judges `with:`. `place` is the check's, for what no file says.
     pub(super) fn judge(&self, with: &Node, place: Place, sources: &[Source], secrets: &Secrets<'_>, found: &mut Found) -> Option<Judged> {
+        self.patterns.begin();
         let mut shown = with.to_json();
-        let errors: Vec<_> = self.validator.iter_errors(&shown).collect();
-        if !errors.is_empty() {
-            let mut explain = explain::Explain { schema: self.schema, with, place, found };
-            for error in &errors {
-                explain.error(error);
-            }
-            return None;
+        let mut wrong = with.has_wrong();
+        let mut explain = explain::Explain { schema: self.schema, patterns: &self.patterns, with, place, found };
+        for error in self.validator.iter_errors(&shown) {
+            wrong = true;
+            explain.error(&error);
         }
         self.walk(&mut shown, &mut walk::Defaults);
         let mut turned = shown.clone();
-        let granted = Granted { with, place, sources, secrets, found, wrong: false, files: Vec::new(), names: BTreeSet::new() };
-        let mut turn = format::Turn { granted };
+        // Also where something is wrong already: what is named and is not there is a mistake of its own.
+        let granted = Granted { with, place, sources, secrets, found, wrong, files: Vec::new(), names: BTreeSet::new() };
+        let mut turn = format::Turn { granted, patterns: &self.patterns, together: 0 };
         self.walk(&mut turned, &mut turn);
         let granted = turn.granted;
         if granted.wrong {
@@ -79,7 +84,7 @@ impl<'s> Settings<'s> {
 
     /// Whether a value is what a part of the schema describes.
     fn is(&self, part: &str, value: &Json) -> bool {
-        let parts = self.parts.get_or_init(|| options().build_map(self.schema).ok());
+        let parts = self.parts.get_or_init(|| options(&self.patterns).build_map(self.schema).ok());
         parts.as_ref().and_then(|parts| parts.get(part)).is_some_and(|part| part.is_valid(value))
     }
 }
@@ -89,10 +94,13 @@ fn handle(number: usize) -> String {
     format!("file-{}", number + 1)
 }
 
-fn options() -> ValidationOptions<'static> {
+fn options(patterns: &Arc<Patterns>) -> ValidationOptions<'static> {
     // Patterns run in linear time: the schema comes from the plugin.
     let options = jsonschema::options().with_pattern_options(PatternOptions::regex()).should_validate_formats(true).offline();
-    format::CHECKED.iter().fold(options, |options, name| options.with_format(*name, move |text: &str| format::check(name, text).is_ok()))
+    format::CHECKED.iter().fold(options, |options, name| {
+        let patterns = Arc::clone(patterns);
+        options.with_format(*name, move |text: &str| format::check(name, text, &patterns).is_ok())
+    })
 }
 
 /// What settings name of the world beyond them.
@@ -114,6 +122,14 @@ impl Granted<'_> {
         path.iter().try_fold(self.with, |node, step| node.get(step).or_else(|| node.items().get(step.parse::<usize>().ok()?)))
     }
 
+    /// A mistake of the value at a path.
+    fn tell(&mut self, path: &[String], message: &str) {
+        self.wrong = true;
+        let place = self.node(path).map_or(self.place, |node| node.place);
+        let key = path.iter().rfind(|step| step.parse::<usize>().is_err()).map(|key| format!("{}: ", quoted(key))).unwrap_or_default();
+        self.found.add(Mistake::new(place, format!("{key}{message}")));
+    }
+
     fn secret(&mut self, name: &str, path: &[String]) {
         let said = self.node(path).cloned();
         let node = said.unwrap_or_else(|| Node { place: self.place, value: super::tree::Value::Text(name.to_owned()) });
@@ -127,10 +143,12 @@ impl Granted<'_> {
         let source = place.or(self.place).source(self.sources);
         let absolute = source.map_or_else(|| PathBuf::from(name), |source| source.absolute(name));
         if let Err(why) = bounded::open(&absolute) {
-            self.wrong = true;
-            let key = path.last().map(|key| format!("{}: ", quoted(key))).unwrap_or_default();
-            let message = format!("{key}the file {} cannot be read: {why}", quoted(&absolute.to_string_lossy()));
-            self.found.add(Mistake::new(place, message));
+            let shown = if place.is_substituted() {
+                "of the name that is substituted here".to_owned()
+            } else {
+                quoted(&absolute.to_string_lossy())
+            };
+            self.tell(path, &format!("the file {shown} cannot be read: {why}"));
         }
         let number = self.files.len();
         self.files.push((walk::pointer(path), absolute));

@@ -130,8 +130,45 @@ fn each_mistake_is_told_where_it_stands_and_what_to_do() {
 
 #[test]
 fn every_mistake_is_told() {
-    let told = told(&schema(), "latncy: 1s\nstatus: 99\nmethod: PSOT\nmax_body: 5");
-    assert_eq!(told.matches("a.yaml:").count(), 4, "{told}");
+    let text = "latncy: 1s\nstatus: 99\nmethod: PSOT\nmax_body: 5";
+    assert_eq!(told(&schema(), text).matches("a.yaml:").count(), 4);
+    // What is named and is not there, and what was no value in the first place, hide nothing and are hidden by nothing.
+    let text = format!("{text}\nheaders: {{a: {{secret: none}}, b: '${{env:VEDETTE_HAS_NO_SUCH}}', c: 1}}\ntls: {{ca: no/such}}");
+    let told = told(&schema(), &text);
+    for word in ["latncy", "`status`", "`method`", "`max_body`", "secret `none`", "VEDETTE_HAS_NO_SUCH", "`c` has to be", "no/such"] {
+        assert!(told.contains(word), "{word} is not in {told}");
+    }
+    assert_eq!(told.matches("a.yaml:").count(), 8, "{told}");
+}
+
+#[test]
+fn many_large_patterns_are_refused_once_and_the_same_one_in_many_checks_is_not() {
+    let list = |count: usize| (0..count).fold("body_matches: [".to_owned(), |text, number| text + &format!(r"'\w{{20}}{number}', ")) + "]";
+    let told = told(&schema(), &list(60));
+    assert!(told.contains("more than 4MiB") && told.matches("a.yaml:").count() == 1, "{told}");
+    right(&schema(), &list(2));
+}
+
+#[test]
+fn what_is_substituted_is_never_shown() {
+    // Of this package, and set by cargo for every test.
+    let value = std::env::var("CARGO_PKG_DESCRIPTION").unwrap();
+    let keys = ["latency", "max_body", "status", "body_matches", "redirects", "pause", "codes", "method"];
+    let text = keys.iter().fold(String::new(), |text, key| text + key + ": '(${env:CARGO_PKG_DESCRIPTION}'\n");
+    let text = text
+        + "tls: {ca: '${env:CARGO_PKG_DESCRIPTION}', verify: '${env:CARGO_PKG_DESCRIPTION}'}\nheaders: {a: {secret: '${env:CARGO_PKG_DESCRIPTION}'}}";
+    let told = told(&schema(), &text);
+    assert_eq!(told.matches("a.yaml:").count(), keys.len() + 3, "{told}");
+    assert!(!told.contains(&value[..12]) && told.contains("${env:CARGO_PKG_DESCRIPTION}"), "{told}");
+}
+
+#[test]
+fn the_unit_that_is_meant_is_the_schema_s() {
+    let schema = json!({"properties": {"latency": {"type": "string", "format": "vedette-duration", "examples": ["800ms"]}}});
+    for text in ["latency: 300", "latency: '300'"] {
+        assert!(told(&schema, text).contains("`300` carries no unit; write for example `300ms`"), "{text}");
+    }
+    assert!(told(&schema, "latency: []").contains("such as `800ms`"));
 }
 
 #[test]

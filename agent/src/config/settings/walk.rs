@@ -30,7 +30,7 @@ impl Visitor for Defaults {
 type Part<'s> = (String, &'s Json);
 
 impl<'s> Settings<'s> {
-    /// Visits a value that is right.
+    /// Visits a value; what is wrong in it as far as it is plain which part of the schema speaks of it.
     pub(super) fn walk(&self, value: &mut Json, visitor: &mut dyn Visitor) {
         self.visit(&("#".to_owned(), self.schema), value, &mut Vec::new(), visitor);
     }

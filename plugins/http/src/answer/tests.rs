@@ -119,7 +119,19 @@ fn latency_counts_from_the_start_of_the_attempt_to_the_last_byte_of_the_last_exc
     answer.redirects = vec![hop.clone(), hop];
     let judged = |most: u64| judge(&answer, NOW - 41 * MS, &rules(&format!(r#"{{"latency": {most}}}"#), "{}"), Redirects::AtMost(10));
     assert_eq!(judged(53_400_000).message, "200 OK in 53.4 ms");
-    assert_eq!(judged(53_399_999).message, "53.4 ms, expected at most 53.4 ms");
+    assert_eq!(judged(53_399_999).message, "53.4 ms, expected at most 53.399999 ms");
+}
+
+#[test]
+fn a_limit_is_told_as_it_was_written_and_never_looks_met() {
+    let judged = |took: u64, most: u64| {
+        let answer = response(200, &[], "");
+        let before = took - u64::try_from(answer.length().as_nanos()).unwrap();
+        judge(&answer, before, &rules(&format!(r#"{{"latency": {most}}}"#), "{}"), Redirects::AtMost(10)).message
+    };
+    assert_eq!(judged(1_500_000_000, 1_000), "1.5 s, expected at most 0.001 ms");
+    assert_eq!(judged(300_040_000, 300 * MS), "300.04 ms, expected at most 300 ms");
+    assert_eq!(judged(300_140_000, 300 * MS), "300.1 ms, expected at most 300 ms");
 }
 
 #[test]
