@@ -112,23 +112,20 @@ impl Keeper {
 
     /// Whether all of it was written.
     fn write_batch(&mut self, batch: &[(u64, Request)]) -> bool {
-        let (mut places, mut items, mut failed) = (Vec::new(), 0, None);
+        let (mut places, mut failed) = (Vec::new(), None);
         for (ticket, request) in batch {
             match self.spool.append(request) {
-                Ok(place) => {
-                    places.push((*ticket, place));
-                    items += request.items;
-                }
+                Ok(place) => places.push((*ticket, place)),
                 Err(error) => {
                     failed = Some(error);
                     break;
                 }
             }
         }
+        let items = self.lane.written(&places);
         if !places.is_empty() {
             self.unsynced.get_or_insert_with(|| Unsynced { due: Instant::now() + SYNC, items: 0 }).items += items;
         }
-        self.lane.written(&places);
         match &failed {
             None => self.works(),
             Some(error) => self.fails(error),

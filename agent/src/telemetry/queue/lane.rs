@@ -109,7 +109,7 @@ impl Lane {
     /// It was accepted, but for so many of its items.
     pub(in crate::telemetry) fn accepted(&self, request: &Request, rejected: u64) {
         self.with(|waiting| {
-            waiting.settle([]);
+            self.ledger.synced(waiting.settle([]));
             self.ledger.accepted(request.items, rejected.min(request.items));
         });
     }
@@ -117,7 +117,7 @@ impl Lane {
     /// It was refused for good.
     pub(in crate::telemetry) fn refused(&self, request: Request) {
         self.with(|waiting| {
-            waiting.settle([]);
+            self.ledger.synced(waiting.settle([]));
             self.ledger.rejected(request.items);
             waiting.put_aside(request);
         });
@@ -125,7 +125,7 @@ impl Lane {
 
     /// It is sent in two.
     pub(in crate::telemetry) fn split(&self, halves: [Request; 2]) {
-        self.with(|waiting| waiting.settle(halves));
+        self.with(|waiting| _ = waiting.settle(halves));
         self.ledger.requests("split", 1);
     }
 
@@ -204,8 +204,9 @@ impl Lane {
         self.waiting.lock().has_unwritten()
     }
 
-    pub(super) fn written(&self, places: &[(u64, Place)]) {
-        self.with(|waiting| waiting.written(places));
+    /// Says how many items are on disk now that were not.
+    pub(super) fn written(&self, places: &[(u64, Place)]) -> u64 {
+        self.with(|waiting| waiting.written(places))
     }
 
     /// Whether the disk takes what comes.

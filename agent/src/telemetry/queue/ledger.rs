@@ -91,6 +91,9 @@ impl Ledger {
 
     /// Safe from a power cut, or gone before there was one.
     pub(super) fn synced(&self, items: u64) {
+        if items == 0 {
+            return;
+        }
         self.vitals.export_synced.add(&[self.signal.word()], items);
     }
 

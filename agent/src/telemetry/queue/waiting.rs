@@ -156,18 +156,22 @@ impl Waiting {
         self.held = false;
     }
 
-    /// The one that is held is done with; its parts, if it was cut, take its place.
-    pub(super) fn settle(&mut self, parts: impl IntoIterator<Item = Request, IntoIter: DoubleEndedIterator>) {
+    /// The one that is held is done with; its parts, if it was cut, take its place. Says how many items left that were
+    /// never on disk.
+    pub(super) fn settle(&mut self, parts: impl IntoIterator<Item = Request, IntoIter: DoubleEndedIterator>) -> u64 {
         if !std::mem::take(&mut self.held) {
-            return;
+            return 0;
         }
-        let Some(whole) = self.remove(0) else { return };
+        let Some(whole) = self.remove(0) else { return 0 };
+        let (mut left, unwritten) = (whole.items, whole.place.is_none());
         for part in parts.into_iter().rev() {
             let entry = Entry { ticket: whole.ticket, part: true, place: whole.place, ..Entry::of(part) };
+            left -= entry.items.min(left);
             self.enter(&entry);
             self.entries.push_front(entry);
         }
         self.stirred = true;
+        if unwritten { left } else { 0 }
     }
 
     /// Keeps what was refused for whoever puts it aside, as long as that is not too much.
@@ -221,7 +225,9 @@ impl Waiting {
     }
 
     /// These were written, in the order in which they were asked for. Those that have left since are not missed.
-    pub(super) fn written(&mut self, places: &[(u64, Place)]) {
+    /// Says how many items are on disk now that were not.
+    pub(super) fn written(&mut self, places: &[(u64, Place)]) -> u64 {
+        let mut items = 0;
         let mut places = places.iter().peekable();
         for entry in self.entries.iter_mut().filter(|entry| entry.place.is_none()) {
             while places.next_if(|(ticket, _)| *ticket < entry.ticket).is_some() {}
@@ -230,11 +236,13 @@ impl Waiting {
                 Some(_) => continue,
                 None => break,
             }
+            items += entry.items;
             self.unwritten -= entry.length;
             if self.loaded > CACHE && !entry.part && entry.body.take().is_some() {
                 self.loaded -= entry.length;
             }
         }
+        items
     }
 
     /// What has to be read, since it is to leave soon.
