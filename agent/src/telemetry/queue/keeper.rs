@@ -1,10 +1,14 @@
 //! The thread that does all that has to do with files for one lane, so that nothing else ever waits for a disk.
 
+use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use bytes::Bytes;
 
 use super::Request;
 use super::lane::Lane;
@@ -17,7 +21,7 @@ const SYNC: Duration = Duration::from_millis(200);
 /// A disk that takes nothing is tried again so often ...
 const RETRY: Duration = Duration::from_secs(1);
 
-/// ... and complained of so often.
+/// ... and the same trouble is complained of so often.
 const REMINDER: Duration = Duration::from_mins(1);
 
 /// Bytes that are written before anything else gets its turn.
@@ -31,7 +35,7 @@ pub(super) fn start(lane: &Arc<Lane>, folder: PathBuf, lock: Arc<File>) {
         match Spool::open(folder.clone()) {
             Ok((spool, left)) => {
                 kept.restore(&left.records, left.damaged);
-                Keeper { lane: Arc::clone(&kept), spool, unsynced: None, fails: None, reminded: None }.run(&folder);
+                Keeper { lane: Arc::clone(&kept), spool, unsynced: None, fails: None, told: BTreeMap::new() }.run(&folder);
             }
             Err(error) => kept.without_disk(&folder, &error),
         }
@@ -50,7 +54,8 @@ struct Keeper {
     unsynced: Option<Unsynced>,
     /// While the disk takes nothing: when it is tried again.
     fails: Option<Instant>,
-    reminded: Option<Instant>,
+    /// When a trouble was last complained of.
+    told: BTreeMap<&'static str, Instant>,
 }
 
 struct Unsynced {
@@ -65,7 +70,7 @@ impl Keeper {
             self.write(work.closing);
             for request in &work.refused {
                 if let Err(error) = self.spool.reject(request) {
-                    tracing::warn!(%error, "a request that the collector refused cannot be kept for a look");
+                    self.complain("requests that the collector refused cannot be kept for a look", &error);
                 }
             }
             // A position that cannot be written sends something twice after a restart, and is tried again with the next.
@@ -136,12 +141,18 @@ impl Keeper {
     /// Reads ahead what is to leave next.
     fn read(&mut self) {
         for (ticket, place) in self.lane.missing() {
-            let body = self.spool.read(place).unwrap_or_else(|error| {
-                tracing::warn!(%error, "a request in the queue cannot be read any more, and is given up");
-                None
-            });
+            let body = match self.spool.read(place) {
+                Ok(Some(body)) => Some(body),
+                Ok(None) => self.give_up(&"its checksum does not hold"),
+                Err(error) => self.give_up(&error),
+            };
             self.lane.found(ticket, body);
         }
+    }
+
+    fn give_up(&mut self, why: &dyn Display) -> Option<Bytes> {
+        self.complain("requests in the queue cannot be read any more, and are given up", why);
+        None
     }
 
     fn sync(&mut self) {
@@ -164,10 +175,13 @@ impl Keeper {
     fn fails(&mut self, error: &io::Error) {
         self.fails = Some(Instant::now() + RETRY);
         self.lane.disk(false);
-        if self.reminded.is_none_or(|last| last.elapsed() >= REMINDER) {
-            self.reminded = Some(Instant::now());
-            let signal = self.lane.signal().word();
-            tracing::warn!(signal, %error, "telemetry that waits cannot be kept on disk; what comes stays in memory, within bounds, until it can");
+        self.complain("telemetry that waits cannot be kept on disk; what comes stays in memory, within bounds, until it can", error);
+    }
+
+    fn complain(&mut self, what: &'static str, why: &dyn Display) {
+        if self.told.get(what).is_none_or(|last| last.elapsed() >= REMINDER) {
+            self.told.insert(what, Instant::now());
+            tracing::warn!(signal = self.lane.signal().word(), "{what}: {why}");
         }
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::scratch::Scratch;
@@ -21,8 +21,8 @@ impl Queue {
         Self { lane: Lane::open_with(Signal::Traces, home.as_ref(), &vitals, bounds), vitals }
     }
 
-    /// Opens what this one's files would be if it were killed now.
-    fn killed(&self, folder: &Scratch) -> (Scratch, Self) {
+    /// Opens what the next process would find if the one that uses this folder were killed now.
+    fn after_a_kill(folder: &Scratch) -> (Scratch, Self) {
         let copy = Scratch::new();
         let from = place(folder);
         fs::create_dir_all(place(&copy)).unwrap();
@@ -87,7 +87,7 @@ impl Queue {
     }
 }
 
-fn place(folder: &Scratch) -> std::path::PathBuf {
+fn place(folder: &Scratch) -> PathBuf {
     folder.path().join("queue/otlp/traces")
 }
 
@@ -104,9 +104,10 @@ async fn what_was_acknowledged_outlives_the_process_and_goes_before_what_comes_l
     }
     assert_eq!(first.send(2).await, [1, 2]);
     until(|| first.synced() == 10).await;
-    let (copy, second) = first.killed(&folder);
+    let (copy, second) = Queue::after_a_kill(&folder);
     second.push(6);
-    let names = second.send(second_count(&second).await).await;
+    until(|| second.items().contains_key("replayed")).await;
+    let names = second.send(usize::try_from(second.queued() / 2).unwrap()).await;
     // The last position may not have been written before the copy was made.
     assert!(names.ends_with(&[3, 4, 5, 6]), "{names:?}");
     assert_eq!(second.lane.close().await.items, 0);
@@ -115,12 +116,6 @@ async fn what_was_acknowledged_outlives_the_process_and_goes_before_what_comes_l
     third.push(7);
     assert_eq!(third.send(1).await, [7]);
     assert_eq!(third.items().get("replayed"), None);
-}
-
-/// How many requests are in it once it has looked.
-async fn second_count(queue: &Queue) -> usize {
-    until(|| queue.items().contains_key("replayed")).await;
-    usize::try_from(queue.queued() / 2).unwrap()
 }
 
 #[tokio::test]
@@ -194,8 +189,8 @@ async fn a_disk_that_takes_nothing_is_replaced_by_memory_within_its_bound_until_
     assert_eq!(queue.dropped(), [("disk".to_owned(), 4)]);
     assert_eq!(queue.send(1).await, [2], "the collector may be there all the same");
     fs::remove_file(place(&folder)).unwrap();
-    until(|| queue.synced() == 4).await;
-    let (_copy, next) = queue.killed(&folder);
+    until(|| queue.synced() == 6).await;
+    let (_copy, next) = Queue::after_a_kill(&folder);
     assert_eq!(next.send(2).await, [3, 4]);
 }
 
@@ -210,8 +205,8 @@ async fn a_damaged_request_is_given_up_counted_and_those_behind_it_are_sent() {
     let segment = fs::read_dir(place(&folder)).unwrap().flatten().map(|entry| entry.path()).find(|path| path.extension().is_some());
     let segment = segment.unwrap();
     let mut bytes = fs::read(&segment).unwrap();
-    let at = bytes.iter().position(|byte| bytes.len() > 100 && *byte == 2).map_or(0, |_| 16 + 42 + 32 + 5);
-    bytes[at] ^= 0xff;
+    // Within the body of the second.
+    bytes[16 + (segment::RECORD_HEAD + 10) + segment::RECORD_HEAD + 5] ^= 0xff;
     fs::write(&segment, bytes).unwrap();
     let queue = Queue::open(Some(&folder), Bounds::DEFAULT);
     assert_eq!(queue.send(2).await, [1, 3]);
@@ -248,7 +243,7 @@ async fn a_request_that_was_cut_is_whole_again_after_a_kill() {
     queue.lane.split([half(2), half(3)]);
     assert_eq!(queue.send(1).await, [2]);
     until(|| queue.synced() == 4).await;
-    let (_copy, next) = queue.killed(&folder);
+    let (_copy, next) = Queue::after_a_kill(&folder);
     assert_eq!(next.send(2).await, [1, 4]);
     assert_eq!(queue.send(2).await, [3, 4]);
 }

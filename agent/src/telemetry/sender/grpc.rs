@@ -183,3 +183,15 @@ fn chain(error: &dyn std::error::Error) -> String {
     texts.dedup();
     texts.join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_beyond_the_limit_of_a_server_made_with_tonic_is_cut_and_not_sent_for_ever() {
+        let said = Status::out_of_range("Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes");
+        assert!(matches!(of_grpc(&said, &[]), Verdict::TooLong(_)));
+        assert!(matches!(of_grpc(&Status::out_of_range("beyond"), &[]), Verdict::Later { .. }));
+    }
+}
