@@ -97,6 +97,7 @@ fn stages(setup: &Setup) -> anyhow::Result<Stages> {
         otlp: setup.config.otlp.clone(),
         secrets: texts(&setup.secrets),
         instance_id: setup.store.instance_id(),
+        state_dir: agent.state_dir.clone(),
         probes: probes.iter().map(|probe| series(probe)).collect(),
         vitals: Arc::clone(&setup.vitals),
     })?;

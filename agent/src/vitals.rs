@@ -137,10 +137,16 @@ pub struct Vitals {
     pub plugin_traps: Family,
     /// Compiled artefacts that were found (`true`) or not (`false`) on disk.
     pub plugin_cache: Family,
-    /// Export requests, by signal and outcome (`sent`, `retried`, `rejected`, `dropped`).
+    /// Export requests, by signal and outcome (`sent`, `retried`, `split`, `rejected`, `dropped`, `replayed`, `damaged`).
     pub export_requests: Family,
-    /// Spans, points and records, by signal and outcome (`produced`, `sent`, `rejected`, `dropped`).
+    /// Spans, points and records, by signal and outcome (`produced`, `replayed`, `sent`, `rejected`, `dropped`).
     pub export_items: Family,
+    /// Those that were dropped, by signal and reason (`size`, `age`, `disk`, `damaged`).
+    pub export_dropped: Family,
+    /// Spans, points and records that no power cut can take any more, or that left before, by signal.
+    pub export_synced: Family,
+    /// Spans, points and records in the queues of traces, metrics and logs.
+    pub export_queue_items: [Gauge; 3],
     /// Bytes in the queue.
     pub export_queue_size: Gauge,
     /// When the oldest request in the queue was put there, in milliseconds since the epoch; 0 = the queue is empty.

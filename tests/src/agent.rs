@@ -77,6 +77,11 @@ impl Agent {
         status.expect("a child can be waited for").code().unwrap_or(128)
     }
 
+    /// Sends SIGKILL, and is sure that nothing of it is left.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("a child can be killed");
+    }
+
     /// The line at the start names the address, whichever port was free.
     fn page(&mut self) -> Option<String> {
         let log = self.log();

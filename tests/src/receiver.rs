@@ -26,6 +26,16 @@ impl Receiver {
         Self { target: Target::open(Answer::First(requests, Box::new(early), Box::new(late))), refused: requests }
     }
 
+    /// Goes away: connections are cut and refused.
+    pub async fn die(&self) {
+        self.target.die().await;
+    }
+
+    /// Comes back where it was.
+    pub fn revive(&self) {
+        self.target.revive();
+    }
+
     /// What `export.otlp.endpoint` is to be.
     pub fn endpoint(&self) -> String {
         self.target.at("")

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, BufStream};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -107,7 +107,7 @@ impl Target {
         self.served.peak.load(SeqCst)
     }
 
-    /// Stops listening: from now on connections are refused.
+    /// Stops listening and cuts what is connected: from now on connections are refused.
     pub async fn die(&self) {
         let door = std::mem::replace(&mut *self.door.lock(), Door::Moving);
         if let Door::Open(accepting) = door {
@@ -161,9 +161,12 @@ impl Stream for TlsStream<TcpStream> {
 }
 
 async fn accept(listener: TcpListener, served: Arc<Served>) {
+    // They end with the listener, as those of a process do.
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
         served.connections.fetch_add(1, SeqCst);
-        tokio::spawn(connection(stream, Arc::clone(&served)));
+        connections.spawn(connection(stream, Arc::clone(&served)));
+        while connections.try_join_next().is_some() {}
     }
 }
 

@@ -30,7 +30,7 @@ use super::resource::facts;
 use super::sender::{Transport, Verdict};
 use super::settings::{Env, Route, Settings};
 use crate::clock::Timestamp;
-use crate::config::{Compression, OtlpConfig};
+use crate::config::OtlpConfig;
 
 /// What is left is sent for at most so long when the agent ends.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -104,7 +104,7 @@ fn resource(env: &Env, instance_id: &str) -> Resource {
 /// very settings that results follow: left to itself, the SDK lets headers of the environment win over the file's.
 fn exporter(route: &Route) -> Result<LogExporter, TelemetryError> {
     let runtime = Handle::try_current().map_err(|_| TelemetryError("agent.log.otlp needs a tokio runtime".to_owned()))?;
-    let way = Way { transport: Transport::new(route)?, compression: route.compression, failing: AtomicBool::new(false) };
+    let way = Way { transport: Transport::new(route)?, failing: AtomicBool::new(false) };
     let builder = LogExporter::builder().with_http().with_http_client(Client { way: Arc::new(way), runtime });
     let builder = builder.with_endpoint(route.url.as_str()).with_protocol(Protocol::HttpBinary).with_timeout(route.timeout);
     builder.build().map_err(|error| TelemetryError(format!("agent.log.otlp: {error}")))
@@ -147,7 +147,6 @@ impl HttpClient for Client {
 #[derive(Debug)]
 struct Way {
     transport: Transport,
-    compression: Compression,
     /// Whether the last try failed.
     failing: AtomicBool,
 }
@@ -156,7 +155,7 @@ impl Way {
     /// The verdict as the SDK understands it. Of these it tries 503 again, a few times.
     async fn post(&self, body: &Bytes) -> StatusCode {
         let plain = Plain { signal: Signal::Logs, items: 1, body: body.to_vec() };
-        let request = queue::Request::pack(&plain, self.compression, Timestamp::now());
+        let request = queue::Request::new(plain, Timestamp::now());
         let (status, complaint) = match self.transport.send(&request).await {
             Verdict::Accepted { rejected: 0, .. } => (StatusCode::OK, None),
             Verdict::Accepted { rejected, message } => (StatusCode::OK, Some(format!("{rejected} lines refused: {message}"))),
@@ -183,7 +182,7 @@ mod tests {
     use super::super::fake::{Attempt, Fake, Reply};
     use super::super::sample;
     use super::*;
-    use crate::config::{OtlpProtocol, Text};
+    use crate::config::{Compression, OtlpProtocol, Text};
 
     fn to(fake: &Fake) -> OtlpConfig {
         OtlpConfig { endpoint: Some(fake.url.clone()), ..OtlpConfig::default() }

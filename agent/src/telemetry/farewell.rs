@@ -1,6 +1,7 @@
 //! The last lines of a life: what was meant for the collector and did not get there.
 
 use super::otlp::Signal;
+use super::queue::Rest;
 use super::settings::Route;
 use crate::vitals::Vitals;
 
@@ -33,29 +34,38 @@ fn plural(signal: Signal) -> &'static str {
 }
 
 /// A line for each signal that was not delivered in full, and one for runs that never became telemetry.
-pub(super) fn farewell(vitals: &Vitals, destinations: &[Destination]) -> Vec<String> {
+pub(super) fn farewell<'a>(vitals: &Vitals, ends: impl IntoIterator<Item = (&'a Destination, Rest)>) -> Vec<String> {
     let items = vitals.export_items.snapshot();
-    let mut lines: Vec<String> = destinations.iter().filter_map(|to| undelivered(&items, to)).collect();
+    let (mut lines, mut exports) = (Vec::new(), false);
+    for (to, rest) in ends {
+        exports = true;
+        lines.extend(undelivered(&items, to, rest));
+    }
     let records = vitals.records_dropped.get();
-    if records > 0 && !destinations.is_empty() {
+    if records > 0 && exports {
         lines.push(format!("{records} runs left no telemetry: it was behind, or had ended"));
     }
     lines
 }
 
-/// By the ledger: produced = sent + queued + rejected + dropped.
-fn undelivered(items: &[(Vec<String>, u64)], to: &Destination) -> Option<String> {
+/// By the ledger: produced + replayed = sent + queued + rejected + dropped.
+fn undelivered(items: &[(Vec<String>, u64)], to: &Destination, rest: Rest) -> Option<String> {
     let of = |outcome: &str| {
         let found = items.iter().find(|(values, _)| values[..] == [to.signal.word(), outcome]);
         found.map_or(0, |(_, count)| *count)
     };
-    let (produced, sent, rejected, dropped) = (of("produced"), of("sent"), of("rejected"), of("dropped"));
-    let missing = produced.saturating_sub(sent);
-    let waiting = missing.saturating_sub(rejected + dropped);
-    let what = plural(to.signal);
+    let (all, rejected, dropped) = (of("produced") + of("replayed"), of("rejected"), of("dropped"));
+    let missing = all.saturating_sub(of("sent"));
+    let (kept, what) = (rest.items.saturating_sub(rest.lost), plural(to.signal));
     (missing > 0).then(|| {
-        let fates = format!("{waiting} still waited, {rejected} were refused, {dropped} had to go for newer ones");
-        format!("{missing} of {produced} {what} were not delivered to {}: {fates}", to.url)
+        let fates = [
+            (kept, "stay on disk for the next start"),
+            (rest.lost, "waited in memory and are lost"),
+            (rejected, "were refused"),
+            (dropped, "had to go for newer ones"),
+        ];
+        let fates: Vec<_> = fates.iter().filter(|(count, _)| *count > 0).map(|(count, fate)| format!("{count} {fate}")).collect();
+        format!("{missing} of {all} {what} were not delivered to {}: {}", to.url, fates.join(", "))
     })
 }
 
@@ -71,7 +81,8 @@ mod tests {
     fn what_was_not_delivered_is_told_by_signal_and_what_was_is_not() {
         let vitals = Vitals::default();
         for (signal, outcome, count) in [
-            ("traces", "produced", 100),
+            ("traces", "produced", 90),
+            ("traces", "replayed", 10),
             ("traces", "sent", 60),
             ("traces", "rejected", 7),
             ("traces", "dropped", 3),
@@ -83,11 +94,14 @@ mod tests {
         }
         vitals.records_dropped.add(4);
         let told = [
-            "40 of 100 spans were not delivered to http://collector:4318/v1/traces: 30 still waited, 7 were refused, 3 had to go for newer ones",
-            "2 of 2 events were not delivered to http://collector:4318/v1/logs: 2 still waited, 0 were refused, 0 had to go for newer ones",
+            "40 of 100 spans were not delivered to http://collector:4318/v1/traces: 20 stay on disk for the next start, \
+             10 waited in memory and are lost, 7 were refused, 3 had to go for newer ones",
+            "2 of 2 events were not delivered to http://collector:4318/v1/logs: 2 stay on disk for the next start",
             "4 runs left no telemetry: it was behind, or had ended",
         ];
-        assert_eq!(farewell(&vitals, &Signal::ALL.map(to)), told);
-        assert!(farewell(&vitals, &[]).is_empty(), "nothing was to leave");
+        let destinations = Signal::ALL.map(to);
+        let rests = [(30, 10), (0, 0), (2, 0)].map(|(items, lost)| Rest { items, lost });
+        assert_eq!(farewell(&vitals, destinations.iter().zip(rests)), told);
+        assert!(farewell(&vitals, []).is_empty(), "nothing was to leave");
     }
 }

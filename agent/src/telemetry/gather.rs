@@ -19,7 +19,7 @@ use super::queue::{Lane, Request};
 use super::series::{Pass, Table};
 use super::spans::{exported, spans};
 use crate::clock::{Instant, Timestamp};
-use crate::config::{Compression, SloConfig};
+use crate::config::SloConfig;
 use crate::outcome::{Identity, Record};
 use crate::vitals::Vitals;
 
@@ -33,8 +33,8 @@ const REMINDER: Duration = Duration::from_mins(1);
 #[derive(Debug)]
 pub(super) struct Export {
     pub(super) resource: Arc<Resource>,
-    /// Of traces, metrics and logs, with how their requests are compressed.
-    pub(super) lanes: [(Arc<Lane>, Compression); 3],
+    /// Of traces, metrics and logs.
+    pub(super) lanes: [Arc<Lane>; 3],
     pub(super) span_delay: Duration,
     pub(super) event_delay: Duration,
 }
@@ -171,7 +171,7 @@ impl Gather {
         let now = Timestamp::now();
         self.tell_losses(now);
         let Some(export) = &self.export else { return };
-        let oldest = export.lanes.iter().filter_map(|(lane, _)| lane.oldest()).min();
+        let oldest = export.lanes.iter().filter_map(|lane| lane.oldest()).min();
         let millis = oldest.map_or(0, |oldest| i64::try_from(oldest.0 / 1_000_000).unwrap_or(i64::MAX));
         self.vitals.export_queue_oldest.set(millis);
         self.table.lock().read(&self.vitals, now);
@@ -225,17 +225,16 @@ impl Gather {
 }
 
 impl Export {
-    /// Encodes, compresses and queues, away from the tasks that must not wait if there is much to do.
+    /// Encodes and queues, away from the tasks that must not wait if there is much to do.
     async fn hand_over(&self, signal: Signal, items: Items) {
         let (count, resource) = (items.len(), Arc::clone(&self.resource));
         if count == 0 {
             return;
         }
-        let (lane, compression) = &self.lanes[signal as usize];
-        let compression = *compression;
+        let lane = &self.lanes[signal as usize];
         let pack = move || -> Vec<Request> {
             let now = Timestamp::now();
-            items.requests(&resource).iter().map(|plain| Request::pack(plain, compression, now)).collect()
+            items.requests(&resource).into_iter().map(|plain| Request::new(plain, now)).collect()
         };
         let requests = if count < INLINE { Ok(pack()) } else { tokio::task::spawn_blocking(pack).await };
         match requests {

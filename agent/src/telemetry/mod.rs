@@ -27,6 +27,7 @@ mod spans;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,13 +44,16 @@ use crate::vitals::Vitals;
 
 use farewell::{Destination, farewell};
 use gather::{Export, Gather};
-use queue::{Lane, MemoryQueue};
+use queue::{Home, Lane, Rest};
 use sender::Transport;
 use series::Table;
-use settings::{Env, Route, Settings};
+use settings::{Env, Settings};
 
 /// Records that may wait for the task that takes them.
 const RECORDS: usize = 4_096;
+
+/// What has come is written to disk in the end, for at most so long: a disk that hangs does not keep the agent.
+const LAST_WRITE: Duration = Duration::from_secs(2);
 
 /// What telemetry is started with.
 #[derive(Debug)]
@@ -60,6 +64,8 @@ pub struct Options {
     pub secrets: BTreeMap<String, String>,
     /// `service.instance.id`
     pub instance_id: String,
+    /// What has not left yet is kept below it; none = in memory only.
+    pub state_dir: Option<PathBuf>,
     /// What is watched.
     pub probes: Vec<ProbeSeries>,
     /// About the agent itself.
@@ -91,6 +97,7 @@ struct Running {
     stop: CancellationToken,
     /// When the senders have to be done, once it is known that they have to.
     deadline: Arc<Mutex<Instant>>,
+    lanes: Vec<Arc<Lane>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Of the signals that are exported.
     destinations: Vec<Destination>,
@@ -108,7 +115,7 @@ impl Telemetry {
     }
 
     fn start_with(options: Options, env: &Env) -> Result<Self, TelemetryError> {
-        let Options { otlp, secrets, instance_id, probes, vitals } = options;
+        let Options { otlp, secrets, instance_id, state_dir, probes, vitals } = options;
         let settings = Settings::read(otlp.as_ref(), &secrets, env)?;
         let start = Timestamp::now();
         let mut table = Table::new(start, settings.interval, settings.exponential_histograms);
@@ -119,21 +126,19 @@ impl Telemetry {
         let table = Arc::new(Mutex::new(table));
 
         let (finished, finishing) = watch::channel(None);
-        let mut tasks = Vec::new();
+        let (mut lanes, mut tasks) = (Vec::new(), Vec::new());
         let export = match &settings.routes {
             Some(routes) => {
                 let ways = routes.iter().map(|route| Ok((route, Transport::new(route)?))).collect::<Result<Vec<_>, TelemetryError>>()?;
-                let lanes: Vec<_> = ways
-                    .into_iter()
-                    .map(|(route, transport)| {
-                        let lane = lane(route, &vitals);
-                        tasks.push(tokio::spawn(sender::deliver(Arc::clone(&lane), transport, finishing.clone())));
-                        (lane, route.compression)
-                    })
-                    .collect();
+                let home = home(state_dir.as_deref());
+                for (route, transport) in ways {
+                    let lane = Lane::open(route.signal, home.as_ref(), &vitals);
+                    tasks.push(tokio::spawn(sender::deliver(Arc::clone(&lane), transport, finishing.clone())));
+                    lanes.push(lane);
+                }
                 let resource = Arc::new(resource::resource(env, &instance_id));
                 let (span_delay, event_delay) = (settings.span_delay, settings.event_delay);
-                lanes.try_into().ok().map(|lanes| Export { resource, lanes, span_delay, event_delay })
+                lanes.clone().try_into().ok().map(|lanes| Export { resource, lanes, span_delay, event_delay })
             }
             None => None,
         };
@@ -143,7 +148,8 @@ impl Telemetry {
         let (stop, deadline) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
         let gather = Gather::new(received, Arc::clone(&table), Arc::clone(&vitals), slos, export);
         tasks.push(tokio::spawn(gather.run(settings.interval, stop.clone(), finished, Arc::clone(&deadline))));
-        Ok(Self(Arc::new(Running { records, table, vitals, below, stop, deadline, tasks: Mutex::new(tasks), destinations })))
+        let tasks = Mutex::new(tasks);
+        Ok(Self(Arc::new(Running { records, table, vitals, below, stop, deadline, lanes, tasks, destinations })))
     }
 
     /// Takes a record. Never waits: what does not fit is counted.
@@ -168,8 +174,8 @@ impl Telemetry {
         prometheus::render(&table)
     }
 
-    /// Sends what is left, for at most so long, and says what could not be delivered. Records that come later are counted
-    /// as dropped.
+    /// Sends what is left, for at most so long, keeps the rest for the next start where it can, and says what was not
+    /// delivered. Records that come later are counted as dropped.
     pub async fn shutdown(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
         *self.0.deadline.lock() = deadline;
@@ -180,16 +186,34 @@ impl Telemetry {
                 task.abort();
             }
         }
-        for line in farewell(&self.0.vitals, &self.0.destinations) {
+        let rests = futures_util::future::join_all(self.0.lanes.iter().map(|lane| close(lane))).await;
+        for line in farewell(&self.0.vitals, self.0.destinations.iter().zip(rests)) {
             tracing::warn!("{line}");
         }
     }
 }
 
-/// The way of one signal to its sender.
-fn lane(route: &Route, vitals: &Arc<Vitals>) -> Arc<Lane> {
-    vitals.export_queue_limit.add(i64::try_from(queue::LIMIT).unwrap_or(i64::MAX));
-    Arc::new(Lane::new(route.signal, Box::new(MemoryQueue::new(queue::LIMIT)), Arc::clone(vitals)))
+/// Where what has not left yet is kept; none if that is in memory.
+fn home(state_dir: Option<&Path>) -> Option<Home> {
+    let Some(state_dir) = state_dir else {
+        tracing::info!("agent.state_dir is off: telemetry that waits for the collector is in memory only, and a restart loses it");
+        return None;
+    };
+    match Home::open(state_dir) {
+        Ok(home) => Some(home),
+        Err(error) => {
+            tracing::warn!("{error}; until then telemetry that waits for the collector is in memory only, and a restart loses it");
+            None
+        }
+    }
+}
+
+/// Ends a queue; what is left in it.
+async fn close(lane: &Lane) -> Rest {
+    tokio::time::timeout(LAST_WRITE, lane.close()).await.unwrap_or_else(|_| {
+        tracing::warn!(signal = lane.signal().word(), "the disk of the queue does not answer; what was not written yet is lost");
+        lane.rest()
+    })
 }
 
 /// The bound on the low 63 bits of trace ids that lets a ratio of them pass.

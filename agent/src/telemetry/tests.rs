@@ -10,8 +10,14 @@ use crate::outcome::{Outcome, State, StateChange};
 fn start(env: &[(&str, &str)], file: Option<OtlpConfig>) -> (Telemetry, Arc<Vitals>) {
     let vitals = Arc::new(Vitals::default());
     let probe = ProbeSeries { identity: Arc::new(sample::identity()), windows: Arc::new([]), slo: None };
-    let options =
-        Options { otlp: file, secrets: BTreeMap::new(), instance_id: "an-id".to_owned(), probes: vec![probe], vitals: Arc::clone(&vitals) };
+    let options = Options {
+        otlp: file,
+        secrets: BTreeMap::new(),
+        instance_id: "an-id".to_owned(),
+        state_dir: None,
+        probes: vec![probe],
+        vitals: Arc::clone(&vitals),
+    };
     (Telemetry::start_with(options, &env.iter().copied().collect()).unwrap(), vitals)
 }
 
@@ -153,4 +159,59 @@ async fn a_ratio_is_decided_by_the_low_bits_of_the_trace_id() {
     assert!(half.decide(low(1)) && half.decide(low((1 << 62) - 1)) && !half.decide(low(1 << 62)));
     assert!(half.decide(low(1 << 63)), "the highest bit does not count");
     assert!(all.decide(low(u64::MAX)) && !none.decide(low(0)));
+}
+
+/// The same, with its queue below a folder.
+fn keeping(fake: &str, folder: &std::path::Path) -> (Telemetry, Arc<Vitals>) {
+    let vitals = Arc::new(Vitals::default());
+    let probe = ProbeSeries { identity: Arc::new(sample::identity()), windows: Arc::new([]), slo: None };
+    let options = Options {
+        otlp: None,
+        secrets: BTreeMap::new(),
+        instance_id: "an-id".to_owned(),
+        state_dir: Some(folder.to_owned()),
+        probes: vec![probe],
+        vitals: Arc::clone(&vitals),
+    };
+    let env = [("OTEL_EXPORTER_OTLP_ENDPOINT", fake), ("OTEL_BSP_SCHEDULE_DELAY", "20"), ("OTEL_BLRP_SCHEDULE_DELAY", "20")];
+    (Telemetry::start_with(options, &env.into_iter().collect()).unwrap(), vitals)
+}
+
+#[tokio::test]
+async fn what_an_absent_collector_did_not_take_is_sent_by_the_next_start() {
+    let folder = std::env::temp_dir().join(format!("vedette-telemetry-{}", uuid::Uuid::new_v4()));
+    let free = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", free.local_addr().unwrap());
+    drop(free);
+    let (telemetry, before) = keeping(&url, &folder);
+    send(&telemetry, sample::failure());
+    telemetry.shutdown(Duration::from_secs(20)).await;
+    let fake = Fake::start([]).await;
+    let (telemetry, after) = keeping(&fake.url, &folder);
+    telemetry.shutdown(Duration::from_secs(20)).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+
+    for (index, signal) in ["traces", "metrics", "logs"].into_iter().enumerate() {
+        let [produced, sent, rejected, dropped] = account(&before, signal);
+        assert!((produced > 0 || signal == "logs") && sent + rejected + dropped == 0, "{signal}");
+        assert_eq!(before.export_queue_items[index].get(), i64::try_from(produced).unwrap());
+        let [again, sent, ..] = account(&after, signal);
+        assert_eq!((sent, after.export_queue_items[index].get()), (again + produced, 0), "{signal}");
+    }
+    assert!(!fake.taken("traces")[0].spans().is_empty());
+}
+
+#[tokio::test]
+async fn a_second_agent_on_the_same_folder_waits_in_memory() {
+    let folder = std::env::temp_dir().join(format!("vedette-telemetry-{}", uuid::Uuid::new_v4()));
+    let fake = Fake::start([]).await;
+    let agents = [keeping(&fake.url, &folder), keeping(&fake.url, &folder)];
+    let limits = agents.each_ref().map(|(_, vitals)| vitals.export_queue_limit.get());
+    assert!(limits[1] < limits[0], "{limits:?}");
+    for (telemetry, vitals) in agents {
+        telemetry.shutdown(Duration::from_secs(20)).await;
+        let [produced, sent, ..] = account(&vitals, "metrics");
+        assert!(produced > 0 && produced == sent);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
 }

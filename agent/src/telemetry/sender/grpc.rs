@@ -1,5 +1,5 @@
-//! OTLP over gRPC. A unary call is an HTTP/2 request with a framed body; it is made here, so that what was compressed
-//! once is sent as it is, however often it is tried.
+//! OTLP over gRPC. A unary call is an HTTP/2 request with a framed body; it is made here, so that the bytes in the queue
+//! are sent as they are, whatever the signal.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use tonic::client::GrpcService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Code, Status};
 
-use super::{ANSWER, Request, Route, TelemetryError, Verdict, of_answer, of_status, read};
+use super::answer::{ANSWER, Status as Details, of_status, of_success, shown};
+use super::{Request, Route, TelemetryError, Verdict, read, wire};
 use crate::config::Compression;
 use crate::telemetry::otlp::Signal;
 
@@ -23,6 +24,7 @@ pub(in crate::telemetry) struct Grpc {
     channel: Channel,
     path: &'static str,
     headers: HeaderMap,
+    compression: Compression,
     timeout: Duration,
 }
 
@@ -48,7 +50,7 @@ impl Grpc {
             Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
             Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
         };
-        Ok(Self { channel: endpoint.connect_lazy(), path, headers, timeout: route.timeout })
+        Ok(Self { channel: endpoint.connect_lazy(), path, headers, compression: route.compression, timeout: route.timeout })
     }
 
     pub(super) async fn send(&self, request: &Request) -> Verdict {
@@ -61,12 +63,13 @@ impl Grpc {
 
     /// The error says why there was no answer.
     async fn call(&self, request: &Request) -> Result<Verdict, String> {
-        let mut call = ::http::Request::new(Body::new(Full::new(framed(request))));
+        let (compression, body) = wire::packed(self.compression, &request.body).await;
+        let mut call = ::http::Request::new(Body::new(Full::new(framed(compression, &body))));
         *call.method_mut() = ::http::Method::POST;
         *call.uri_mut() = ::http::Uri::from_static(self.path);
         *call.version_mut() = ::http::Version::HTTP_2;
         *call.headers_mut() = self.headers.clone();
-        let encoding = match request.compression {
+        let encoding = match compression {
             Compression::None => None,
             Compression::Gzip => Some("gzip"),
             Compression::Zstd => Some("zstd"),
@@ -80,7 +83,7 @@ impl Grpc {
             return Ok(of_grpc(&status, &[]));
         }
         if !head.status.is_success() {
-            return Ok(of_status(head.status.as_u16(), None));
+            return Ok(of_status(head.status.as_u16(), None, ""));
         }
         let collected = Limited::new(body, ANSWER).collect().await.map_err(|error| error.to_string())?;
         let status = collected.trailers().and_then(Status::from_header_map);
@@ -90,20 +93,22 @@ impl Grpc {
 }
 
 /// A flag that says whether it is compressed, the length, the message.
-fn framed(request: &Request) -> Bytes {
-    let mut frame = BytesMut::with_capacity(request.body.len() + 5);
-    frame.put_u8(u8::from(request.compression != Compression::None));
-    frame.put_u32(u32::try_from(request.body.len()).unwrap_or(u32::MAX));
-    frame.put_slice(&request.body);
+fn framed(compression: Compression, body: &[u8]) -> Bytes {
+    let mut frame = BytesMut::with_capacity(body.len() + 5);
+    frame.put_u8(u8::from(compression != Compression::None));
+    frame.put_u32(u32::try_from(body.len()).unwrap_or(u32::MAX));
+    frame.put_slice(body);
     frame.freeze()
 }
 
 /// What OTLP makes of a gRPC status.
 fn of_grpc(status: &Status, frame: &[u8]) -> Verdict {
     let after = retry_info(status.details());
-    let why = format!("gRPC status {:?}: {}", status.code(), status.message());
+    let why = format!("gRPC status {:?}: {}", status.code(), shown(status.message()));
     match status.code() {
-        Code::Ok => of_answer(frame.get(5..).unwrap_or_default()),
+        Code::Ok => of_success(frame.get(5..).unwrap_or_default()),
+        // What servers made with tonic say of a message beyond their limit.
+        Code::OutOfRange if status.message().contains("too large") => Verdict::TooLong(why),
         Code::Cancelled | Code::DeadlineExceeded | Code::Aborted | Code::OutOfRange | Code::Unavailable | Code::DataLoss => {
             Verdict::Later { after, why }
         }
@@ -118,22 +123,6 @@ fn of_grpc(status: &Status, frame: &[u8]) -> Verdict {
         | Code::Unimplemented
         | Code::Unauthenticated => Verdict::Refused(why),
     }
-}
-
-/// `google.rpc.Status`, as far as it matters here.
-#[derive(Clone, PartialEq, Message)]
-struct Details {
-    #[prost(message, repeated, tag = "3")]
-    details: Vec<Detail>,
-}
-
-/// `google.protobuf.Any`
-#[derive(Clone, PartialEq, Message)]
-struct Detail {
-    #[prost(string, tag = "1")]
-    type_url: String,
-    #[prost(bytes = "vec", tag = "2")]
-    value: Vec<u8>,
 }
 
 /// `google.rpc.RetryInfo`
@@ -193,4 +182,16 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     texts.dedup();
     texts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_beyond_the_limit_of_a_server_made_with_tonic_is_cut_and_not_sent_for_ever() {
+        let said = Status::out_of_range("Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes");
+        assert!(matches!(of_grpc(&said, &[]), Verdict::TooLong(_)));
+        assert!(matches!(of_grpc(&Status::out_of_range("beyond"), &[]), Verdict::Later { .. }));
+    }
 }

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
-use super::{ANSWER, Request, Route, TelemetryError, Verdict, of_answer, of_status, read, retry_after};
+use super::answer::{ANSWER, of_status, of_success, retry_after, words};
+use super::{Request, Route, TelemetryError, Verdict, read, wire};
 use crate::config::Compression;
 
 /// A client of one URL.
@@ -13,6 +14,7 @@ pub(in crate::telemetry) struct Http {
     client: reqwest::Client,
     url: url::Url,
     headers: HeaderMap,
+    compression: Compression,
     timeout: Duration,
 }
 
@@ -27,12 +29,13 @@ impl Http {
             headers.insert(key, value);
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
-        Ok(Self { client: client(route)?, url: route.url.clone(), headers, timeout: route.timeout })
+        Ok(Self { client: client(route)?, url: route.url.clone(), headers, compression: route.compression, timeout: route.timeout })
     }
 
     pub(super) async fn send(&self, request: &Request) -> Verdict {
-        let post = self.client.post(self.url.clone()).headers(self.headers.clone()).timeout(self.timeout).body(request.body.clone());
-        let post = match request.compression {
+        let (compression, body) = wire::packed(self.compression, &request.body).await;
+        let post = self.client.post(self.url.clone()).headers(self.headers.clone()).timeout(self.timeout).body(body);
+        let post = match compression {
             Compression::None => post,
             Compression::Gzip => post.header(CONTENT_ENCODING, "gzip"),
             Compression::Zstd => post.header(CONTENT_ENCODING, "zstd"),
@@ -43,17 +46,18 @@ impl Http {
             Err(error) => return later(&error),
         };
         let after = answer.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).and_then(retry_after);
-        if !answer.status().is_success() {
-            return of_status(answer.status().as_u16(), after);
-        }
+        let status = answer.status();
+        let protobuf = answer.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/x-protobuf"));
         let mut body = Vec::new();
         loop {
             match answer.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= ANSWER => body.extend_from_slice(&chunk),
-                Ok(Some(_) | None) => return of_answer(&body),
-                Err(error) => return later(&error),
+                Err(error) if status.is_success() => return later(&error),
+                // Longer than anybody has to say, or what came of an error's words: the status is known.
+                Ok(Some(_) | None) | Err(_) => break,
             }
         }
+        if status.is_success() { of_success(&body) } else { of_status(status.as_u16(), after, &words(protobuf, &body)) }
     }
 }
 

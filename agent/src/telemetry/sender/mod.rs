@@ -1,22 +1,22 @@
 //! Takes the requests of one signal to the collector: one at a time, in order, until it says what becomes of each.
 
+mod answer;
 mod grpc;
 mod http;
 #[cfg(test)]
 mod tests;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
-use prost::Message;
 use tokio::sync::watch;
 
 use super::TelemetryError;
 use super::queue::{Lane, Request};
 use super::settings::Route;
 use crate::bounded;
-use crate::clock::{Instant, Timestamp};
+use crate::clock::Instant;
 use crate::config::OtlpProtocol;
 
 use grpc::Grpc;
@@ -37,9 +37,6 @@ const REMINDER: Duration = Duration::from_mins(1);
 
 /// Certificates and keys in one file, in bytes.
 const LONGEST_PEM: u64 = 4 << 20;
-
-/// Bytes of an answer that are looked at.
-const ANSWER: usize = 64 << 10;
 
 /// What a collector says of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -81,24 +78,6 @@ impl Transport {
     }
 }
 
-/// What OTLP makes of a status code that is not a success.
-fn of_status(status: u16, after: Option<Duration>) -> Verdict {
-    let why = format!("HTTP status {status}");
-    match status {
-        408 | 429 | 502..=504 => Verdict::Later { after, why },
-        413 => Verdict::TooLong(why),
-        500.. => Verdict::Stumbled(why),
-        _ => Verdict::Refused(why),
-    }
-}
-
-/// What a successful answer says. The answers of all signals look alike on the wire; one that cannot be read is still a
-/// success.
-fn of_answer(body: &[u8]) -> Verdict {
-    let partial = ExportTraceServiceResponse::decode(body).ok().and_then(|answer| answer.partial_success).unwrap_or_default();
-    Verdict::Accepted { rejected: u64::try_from(partial.rejected_spans).unwrap_or_default(), message: partial.error_message }
-}
-
 /// A PEM file that the operator named.
 fn read(path: &std::path::Path) -> Result<Vec<u8>, TelemetryError> {
     bounded::read(path, LONGEST_PEM)
@@ -132,12 +111,13 @@ impl Delivery {
     async fn run(mut self) {
         loop {
             let Some(request) = self.lane.hold() else {
-                if self.is_finishing() {
+                let finishing = self.is_finishing();
+                if finishing && self.lane.is_empty() {
                     return;
                 }
                 tokio::select! {
                     () = self.lane.arrival() => {}
-                    _ = self.finishing.wait_for(Option::is_some) => {}
+                    _ = self.finishing.wait_for(Option::is_some), if !finishing => {}
                 }
                 continue;
             };
@@ -178,7 +158,7 @@ impl Delivery {
     }
 
     fn refuse(&mut self, request: &Request, why: &str) {
-        self.lane.refused(request);
+        self.lane.refused(request.clone());
         self.complain(&format!("{} items refused for good: {why}", request.items));
     }
 
@@ -224,14 +204,4 @@ impl Delivery {
             }
         }
     }
-}
-
-/// `Retry-After`: seconds, or a date.
-fn retry_after(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = jiff::fmt::rfc2822::parse(text.trim()).ok()?.timestamp();
-    let nanos = u64::try_from(date.as_nanosecond()).ok()?;
-    Some(Timestamp(nanos).since(Timestamp::now()))
 }

@@ -8,8 +8,9 @@ use tokio::task::JoinHandle;
 use super::super::encode::Items;
 use super::super::fake::{Fake, Reply, until};
 use super::super::otlp::{Scope, Signal};
-use super::super::queue::MemoryQueue;
+use super::answer::retry_after;
 use super::*;
+use crate::clock::Timestamp;
 use crate::config::Compression;
 use crate::vitals::Vitals;
 
@@ -19,7 +20,6 @@ struct Way {
     vitals: Arc<Vitals>,
     finish: watch::Sender<Option<Instant>>,
     sender: JoinHandle<()>,
-    compression: Compression,
 }
 
 fn route(url: &str, protocol: OtlpProtocol, compression: Compression) -> Route {
@@ -48,12 +48,12 @@ impl Way {
 
     fn of(route: &Route) -> Self {
         let vitals = Arc::new(Vitals::default());
-        let lane = Arc::new(Lane::new(Signal::Traces, Box::new(MemoryQueue::new(1 << 20)), Arc::clone(&vitals)));
+        let lane = Lane::open(Signal::Traces, None, &vitals);
         let (finish, finishing) = watch::channel(None);
         let transport = Transport::new(route).unwrap();
         let pause = Duration::from_millis(10);
         let delivery = Delivery { pause, ..Delivery::new(Arc::clone(&lane), transport, finishing) };
-        Self { lane, vitals, finish, sender: tokio::spawn(delivery.run()), compression: route.compression }
+        Self { lane, vitals, finish, sender: tokio::spawn(delivery.run()) }
     }
 
     /// A request of spans with these names.
@@ -61,7 +61,7 @@ impl Way {
         let span = |name: &str| (Scope::own(), Span { name: name.to_owned(), ..Span::default() });
         let items = Items::Traces(names.split(' ').map(span).collect());
         for plain in items.requests(&Resource::default()) {
-            self.lane.push(Request::pack(&plain, self.compression, Timestamp::now()));
+            self.lane.push(Request::new(plain, Timestamp::now()));
         }
     }
 

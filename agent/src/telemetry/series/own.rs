@@ -6,6 +6,7 @@ use super::histogram::{Explicit, Histogram};
 use super::{Extra, Key, Kind, Known, MetricId, Table, Value};
 use crate::clock::Timestamp;
 use crate::outcome::State;
+use crate::telemetry::otlp::Signal;
 use crate::vitals::{BOUNDS, Family, Lengths, Vitals};
 
 /// The group of the agent itself.
@@ -39,6 +40,9 @@ const PROCESS_MEMORY: MetricId = 24;
 const PROCESS_VIRTUAL: MetricId = 25;
 const PROCESS_THREADS: MetricId = 26;
 const PROCESS_FILES: MetricId = 27;
+const EXPORT_DROPPED: MetricId = 28;
+const EXPORT_SYNCED: MetricId = 29;
+const QUEUE_ITEMS: MetricId = 30;
 
 /// In the order of the constants above.
 pub(super) const METRICS: &[Known] = &[
@@ -57,7 +61,12 @@ pub(super) const METRICS: &[Known] = &[
     Known("vedette.plugin.traps", Kind::Counter, "{trap}", "Traps and limits of guests."),
     Known("vedette.plugin.cache", Kind::Counter, "{lookup}", "Compiled artefacts found on disk, or not."),
     Known("vedette.export.requests", Kind::Counter, "{request}", "Export requests."),
-    Known("vedette.export.items", Kind::Counter, "{item}", "Spans, points and records; produced = sent + queued + rejected + dropped."),
+    Known(
+        "vedette.export.items",
+        Kind::Counter,
+        "{item}",
+        "Spans, points and records; produced + replayed = sent + queued + rejected + dropped.",
+    ),
     Known("vedette.export.queue.size", Kind::Gauge, "By", "In the queue."),
     Known("vedette.export.queue.limit", Kind::Gauge, "By", "What the queue may hold."),
     Known("vedette.export.queue.oldest_age", Kind::Gauge, "s", "Age of the oldest request in the queue."),
@@ -70,6 +79,9 @@ pub(super) const METRICS: &[Known] = &[
     Known("vedette.process.memory.virtual", Kind::Gauge, "By", "Virtual memory."),
     Known("vedette.process.threads", Kind::Gauge, "{thread}", "Threads."),
     Known("vedette.process.open_file_descriptors", Kind::Gauge, "{file}", "Open file descriptors."),
+    Known("vedette.export.dropped", Kind::Counter, "{item}", "Spans, points and records that were given up, by reason."),
+    Known("vedette.export.synced", Kind::Counter, "{item}", "Spans, points and records that a power cut cannot take, or that left before."),
+    Known("vedette.export.queue.items", Kind::Gauge, "{item}", "Spans, points and records in the queue."),
 ];
 
 impl Table {
@@ -150,6 +162,11 @@ impl Table {
     fn read_export(&mut self, vitals: &Vitals, now: Timestamp) {
         self.own_family(EXPORT_REQUESTS, &["signal", "outcome"], &vitals.export_requests, now);
         self.own_family(EXPORT_ITEMS, &["signal", "outcome"], &vitals.export_items, now);
+        self.own_family(EXPORT_DROPPED, &["signal", "reason"], &vitals.export_dropped, now);
+        self.own_family(EXPORT_SYNCED, &["signal"], &vitals.export_synced, now);
+        for (signal, items) in Signal::ALL.into_iter().zip(&vitals.export_queue_items) {
+            self.own_gauge(QUEUE_ITEMS, &[("signal", signal.word())], items.get() as f64, now);
+        }
         self.own_gauge(QUEUE_SIZE, &[], vitals.export_queue_size.get() as f64, now);
         self.own_gauge(QUEUE_LIMIT, &[], vitals.export_queue_limit.get() as f64, now);
         let oldest = vitals.export_queue_oldest.get();
