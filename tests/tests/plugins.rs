@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
+use e2e::home::binary;
 use vedette::clock::{Anchor, Timestamp};
 use vedette::config::AllowedHost;
 use vedette::network::{Network, Policy, Reach};
@@ -23,7 +24,8 @@ use vedette::vitals::Vitals;
 /// Opens a sandbox.
 fn host(cache: Option<PathBuf>) -> Arc<Host> {
     let (network, vitals) = (Network::new(), Arc::<Vitals>::default());
-    Host::new(HostOptions { slots: 64, max_memory: 64 << 20, cache, network, vitals }).unwrap()
+    // The program that is tested compiles, as it does for itself.
+    Host::new(HostOptions { slots: 64, max_memory: 64 << 20, cache, compiler: Some(binary()), network, vitals }).unwrap()
 }
 
 async fn hostile() -> Plugin {

@@ -1,15 +1,17 @@
 //! The plugins by the names that the configuration gives them: embedded ones and those from files, loaded once.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::io::AsyncReadExt;
 
 use super::PlanError;
 use crate::config::{Document, PluginSchema, PluginWanted, Schemas};
 use crate::network::Network;
-use crate::plugin::{Host, HostOptions, Kind, MEMORY_LIMIT, Plugin};
+use crate::plugin::{COMPONENT_LIMIT, Host, HostOptions, Kind, MEMORY_LIMIT, Plugin, this_program};
 use crate::store::Store;
 use crate::vitals::Vitals;
 
@@ -27,6 +29,7 @@ impl Catalogue {
             slots: concurrency,
             max_memory: MEMORY_LIMIT,
             cache: store.cache_dir(),
+            compiler: Some(this_program()),
             network: Network::new(),
             vitals: Arc::clone(vitals),
         };
@@ -51,13 +54,20 @@ impl Catalogue {
         let plugin = match source {
             Some(path) => {
                 let unreadable = |error| PlanError::Unreadable { path: path.to_path_buf(), error };
-                self.host.load(name, &tokio::fs::read(path).await.map_err(unreadable)?, false).await
+                self.host.load(name, &read(path).await.map_err(unreadable)?, false).await
             }
             None => self.host.load(name, embedded(name)?, true).await,
         }?;
         self.loaded.lock().insert(name.to_owned(), plugin.clone());
         Ok(plugin)
     }
+}
+
+/// Whatever the file is: no more is read of it than shows that it is too large.
+async fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(path).await?.take(COMPONENT_LIMIT as u64 + 1).read_to_end(&mut bytes).await?;
+    Ok(bytes)
 }
 
 /// Names of the embedded plugins.

@@ -7,6 +7,7 @@ use super::bindings::{SummaryPre, summariser, types};
 use super::engine::Ceiling;
 use super::judge::{self, Said, Seen};
 use super::lend::{Confined, Journal};
+use super::limit::{Limit, Tally};
 use super::load::{Guest, Loaded};
 use super::masks::Masks;
 use super::meter::Meter;
@@ -55,12 +56,14 @@ impl Loaded {
         })
         .await;
         let Confined { ceiling, journal } = store.into_data();
-        journal.close();
+        let mut tally = Tally::default();
+        tally.note(Limit::Log, journal.close());
         self.count_use(&host.options.vitals, &meter, ceiling.peak);
-        let seen =
-            Seen { memory: ceiling.refused.then(|| ceiling.limit()), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
-        let said = judge::sift(ended, seen, &Masks::default())?;
-        judged(said, &input.windows)
+        let seen = Seen { memory: ceiling.refusal(), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
+        let said = judge::sift(ended, seen, &Masks::default(), &mut tally);
+        let judged = said.and_then(|said| judged(said, &input.windows, &mut tally));
+        tally.count(&host.options.vitals);
+        judged
     }
 }
 
@@ -128,8 +131,9 @@ fn previous(previous: &Previous) -> summariser::Previous {
 
 /// What it said, within the limits of the contract.
 #[expect(clippy::result_large_err, reason = "made once in a run and handed on, never kept")]
-fn judged(said: summariser::Summary, windows: &[Duration]) -> Result<Summarised, Report> {
+fn judged(said: summariser::Summary, windows: &[Duration], tally: &mut Tally) -> Result<Summarised, Report> {
     if said.memory.len() > MEMORY {
+        tally.note(Limit::State, 1);
         let message = format!("the summariser wants to keep {} bytes, at most {MEMORY} are", said.memory.len());
         return Err(Report::fault(ErrorType::PluginLimitOutput, message));
     }

@@ -47,7 +47,7 @@ pub(in super::super) struct Journal {
     probe: Option<Arc<Identity>>,
     lines: u32,
     bytes: usize,
-    dropped: u64,
+    dropped: usize,
 }
 
 impl Journal {
@@ -85,17 +85,18 @@ impl Journal {
         at_level!(severity, LEVEL => tracing::event!(target: "vedette::guest", LEVEL, %check, target = %of_target, %plugin, "{line}"));
     }
 
-    /// Says once how much was dropped.
-    pub(in super::super) fn close(&self) {
+    /// Says once how many lines were dropped.
+    pub(in super::super) fn close(&self) -> usize {
         if let (Some(probe), 1..) = (&self.probe, self.dropped) {
             let (check, plugin, dropped) = (&probe.check, &probe.plugin, self.dropped);
             tracing::warn!(target: "vedette::guest", %check, %plugin, dropped, "the plugin wrote more log lines than a run may; the rest was dropped");
         }
+        self.dropped
     }
 }
 
 fn masked(mut text: String, masks: &Masks) -> String {
-    masks.apply(&mut text);
+    masks.apply_within(&mut text, LINE);
     text
 }
 

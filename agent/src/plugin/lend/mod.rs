@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use super::bindings::{net, types};
 use super::engine::Ceiling;
+use super::limit::{Limit, Tally};
 use super::masks::Masks;
 use super::meter::Meter;
 use super::{Call, HostOptions};
@@ -42,6 +43,9 @@ pub(super) struct Lent {
     pub(super) kept: Kept,
     /// Exchanges that were asked for.
     asked: u32,
+    /// Bytes that they carried, both ways.
+    carried: u64,
+    pub(super) tally: Tally,
     pub(super) exchanges: Vec<Exchange>,
     /// The first thing that it asked for and was not granted.
     pub(super) denied: Option<String>,
@@ -60,6 +64,8 @@ impl Lent {
             steps: Steps::new(call.parent),
             kept,
             asked: 0,
+            carried: 0,
+            tally: Tally::default(),
             exchanges: Vec::new(),
             denied: None,
             call,
@@ -69,6 +75,13 @@ impl Lent {
     /// Notes that something was not granted.
     fn note_denial(&mut self, rule: &str) {
         self.denied.get_or_insert_with(|| rule.to_owned());
+    }
+
+    /// Notes that a budget of the run is used up. It was the operator who granted no more.
+    fn exhaust(&mut self, limit: Limit, what: String) -> Refusal {
+        self.tally.note(limit, 1);
+        self.note_denial(&what);
+        Refusal::Exhausted(what)
     }
 
     /// Notes that something was not granted, and refuses it.

@@ -39,6 +39,8 @@ const PROCESS_MEMORY: MetricId = 24;
 const PROCESS_VIRTUAL: MetricId = 25;
 const PROCESS_THREADS: MetricId = 26;
 const PROCESS_FILES: MetricId = 27;
+const PLUGIN_LIMITS: MetricId = 28;
+const PLUGIN_QUARANTINED: MetricId = 29;
 
 /// In the order of the constants above.
 pub(super) const METRICS: &[Known] = &[
@@ -70,6 +72,8 @@ pub(super) const METRICS: &[Known] = &[
     Known("vedette.process.memory.virtual", Kind::Gauge, "By", "Virtual memory."),
     Known("vedette.process.threads", Kind::Gauge, "{thread}", "Threads."),
     Known("vedette.process.open_file_descriptors", Kind::Gauge, "{file}", "Open file descriptors."),
+    Known("vedette.plugin.limits", Kind::Counter, "{refusal}", "What limits of guests refused, by limit."),
+    Known("vedette.plugin.quarantined", Kind::Gauge, "{check}", "Probes whose plugin is in quarantine."),
 ];
 
 impl Table {
@@ -144,6 +148,8 @@ impl Table {
         self.own_lengths(PLUGIN_INSTANTIATE, &vitals.plugin_instantiate, now);
         self.own_gauge(PLUGIN_MEMORY, &[], vitals.plugin_memory_peak.get() as f64, now);
         self.own_family(PLUGIN_TRAPS, &["reason"], &vitals.plugin_traps, now);
+        self.own_family(PLUGIN_LIMITS, &["limit"], &vitals.plugin_limits, now);
+        self.own_gauge(PLUGIN_QUARANTINED, &[], vitals.plugin_quarantined.get() as f64, now);
         self.own_family(PLUGIN_CACHE, &["hit"], &vitals.plugin_cache, now);
     }
 
