@@ -13,74 +13,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use e2e::home::binary;
-use vedette::clock::{Anchor, Timestamp};
-use vedette::config::AllowedHost;
-use vedette::network::{Network, Policy, Reach};
-use vedette::outcome::{ErrorType, Identity, RunResult, SpanId, State, TraceId};
-use vedette::plugin::{Call, Called, Grants, Host, HostOptions, Kind, Limits, Plugin, Previous, Secret, SummaryInput};
-use vedette::vitals::Vitals;
-
-/// Opens a sandbox.
-fn host(cache: Option<PathBuf>) -> Arc<Host> {
-    let (network, vitals) = (Network::new(), Arc::<Vitals>::default());
-    // The program that is tested compiles, as it does for itself.
-    Host::new(HostOptions { slots: 64, max_memory: 64 << 20, cache, compiler: Some(binary()), network, vitals }).unwrap()
-}
+use e2e::sandbox::{call, host, identity, policy, to_do, told};
+use vedette::clock::Timestamp;
+use vedette::outcome::{ErrorType, RunResult, SpanId, State};
+use vedette::plugin::{Call, Grants, Host, Kind, Limits, Plugin, Previous, Secret, SummaryInput};
 
 async fn hostile() -> Plugin {
     host(None).load("hostile", e2e::HOSTILE, false).await.unwrap()
-}
-
-fn identity() -> Arc<Identity> {
-    Arc::new(Identity {
-        check: "check".to_owned(),
-        target: "target".to_owned(),
-        service: "check".to_owned(),
-        address: "http://127.0.0.1/".to_owned(),
-        location: "here".to_owned(),
-        labels: Vec::new(),
-        plugin: "hostile".to_owned(),
-        plugin_version: String::new(),
-        plugin_digest: String::new(),
-        peer_service: None,
-        every: Duration::from_secs(30),
-    })
-}
-
-fn policy(hosts: &[&str]) -> Policy {
-    let allowed = hosts.iter().map(|host| AllowedHost { host: (*host).to_owned(), port: None });
-    Policy { reach: Reach::Hosts(allowed.collect()), insecure_tls: false }
-}
-
-fn call(settings: &str, address: &str) -> Call {
-    let anchor = Anchor::now();
-    Call {
-        probe: identity(),
-        address: address.into(),
-        target_labels: Arc::new([]),
-        settings: settings.into(),
-        trace_id: TraceId([1; 16]),
-        parent: SpanId([2; 8]),
-        sampled: true,
-        propagate: false,
-        scheduled_at: anchor.wall(),
-        anchor,
-        // Long, since a machine that is busy may take its time until a guest has used up its CPU.
-        timeout: Duration::from_secs(30),
-        attempt: 1,
-        grants: Arc::new(Grants { policy: policy(&["127.0.0.1"]), secrets: BTreeMap::new(), files: BTreeMap::new() }),
-        limits: Limits::default(),
-        state: BTreeMap::new(),
-    }
-}
-
-fn to_do(deed: &str) -> Call {
-    call(&format!(r#"{{"do": "{deed}"}}"#), "http://127.0.0.1:9/")
-}
-
-fn told(called: &Called) -> Option<&'static str> {
-    called.report.error_type.map(ErrorType::word)
 }
 
 /// A directory of its own, removed at the end.

@@ -40,8 +40,8 @@ const CODE: u64 = 512 << 20;
 /// Bytes of what the child says of itself.
 const WORDS: u64 = 8 << 10;
 
-/// What a child ends with that could not compile its component, and says why.
-const REFUSED: u8 = 2;
+/// What a child ends with that could not compile its component, and says why. No other exit code of this program.
+const REFUSED: u8 = 10;
 
 /// Begins the answer of a child; another program's begins otherwise.
 const MAGIC: &[u8; 8] = b"vedette\x02";
@@ -114,11 +114,10 @@ fn judge(status: ExitStatus, answer: &[u8], words: &str) -> Result<Vec<u8>, Stri
     if signal == Some(Signal::XCPU.as_raw()) {
         return Err(format!("compiling it takes more than {} of CPU time", quantity::show_duration(CPU)));
     }
-    // The last words are the ones that say why.
-    let last = words.trim().lines().last().unwrap_or("it said nothing");
+    let words = if words.trim().is_empty() { "it said nothing" } else { words };
     Err(match signal {
-        Some(signal) => format!("the process that compiles it was ended by signal {signal}: {}", tidy(last)),
-        None => format!("the process that compiles it failed: {}", tidy(last)),
+        Some(signal) => format!("the process that compiles it was ended by signal {signal}: {}", tidy(words)),
+        None => format!("the process that compiles it failed: {}", tidy(words)),
     })
 }
 
@@ -204,10 +203,10 @@ mod tests {
     #[test]
     fn what_ended_a_child_is_told_by_name() {
         let told = |raw, words: &str| judge(ended(raw), b"", words).unwrap_err();
-        assert_eq!(told(2 << 8, "it cannot be compiled: because\n"), "it cannot be compiled: because");
+        assert_eq!(told(i32::from(REFUSED) << 8, "it cannot be compiled: because\n"), "it cannot be compiled: because");
         assert!(told(Signal::XCPU.as_raw(), "").contains("more than 30s of CPU time"));
         assert!(told(Signal::ABORT.as_raw(), "memory allocation of 9 bytes failed").contains("more than 1GiB of memory"));
         assert!(told(Signal::KILL.as_raw(), "").contains("signal 9"));
-        assert!(told(101 << 8, "a panic\nat the end\x1b[2J").ends_with("failed: at the end [2J"));
+        assert!(told(101 << 8, "a panic\nat the end\x1b[2J").ends_with("failed: a panic at the end [2J"));
     }
 }

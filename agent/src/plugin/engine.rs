@@ -113,8 +113,8 @@ impl ResourceLimiter for Ceiling {
 
     fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let fits = desired <= TABLE_ELEMENTS;
-        // As with memory, what the module itself rules out is its own wish.
-        if !fits && maximum.is_none_or(|maximum| desired <= maximum) {
+        // As with memory, what the module itself rules out is its own wish. The engine says the slot's maximum where the module has none.
+        if !fits && maximum.is_none_or(|maximum| maximum >= TABLE_ELEMENTS) {
             self.refused.get_or_insert(Limit::Tables);
         }
         Ok(fits)
@@ -216,7 +216,7 @@ mod tests {
         assert!(ceiling.table_growing(0, TABLE_ELEMENTS, None).unwrap());
         assert!(!ceiling.table_growing(0, TABLE_ELEMENTS + 1, Some(10)).unwrap());
         assert_eq!(ceiling.refusal(), None);
-        assert!(!ceiling.table_growing(0, TABLE_ELEMENTS + 1, None).unwrap());
+        assert!(!ceiling.table_growing(0, TABLE_ELEMENTS + 1, Some(TABLE_ELEMENTS)).unwrap());
         assert_eq!(ceiling.refusal().unwrap().0, Limit::Tables);
     }
 
