@@ -16,8 +16,13 @@ use crate::home::binary;
 
 /// Opens a sandbox. The program that is tested compiles for it, as it does for itself.
 pub fn host(cache: Option<PathBuf>) -> Arc<Host> {
+    compiled_by(binary(), cache)
+}
+
+/// Opens a sandbox whose plugins another program compiles.
+pub fn compiled_by(compiler: PathBuf, cache: Option<PathBuf>) -> Arc<Host> {
     let (network, vitals) = (Network::new(), Arc::<Vitals>::default());
-    let options = HostOptions { slots: 64, max_memory: 64 << 20, cache, compiler: Some(binary()), network, vitals };
+    let options = HostOptions { slots: 64, max_memory: 64 << 20, cache, compiler: Some(compiler), network, vitals };
     Host::new(options).expect("the machine has room for a sandbox")
 }
 

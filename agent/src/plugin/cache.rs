@@ -300,7 +300,8 @@ mod tests {
             cache.keep(digest, &entry());
             used(digest, ago);
         }
-        let there = || -> Vec<&str> { ["a", "b", "c", "d"].into_iter().filter(|digest| folder.0.join(cache.name(digest)).exists()).collect() };
+        let there =
+            || -> Vec<&str> { ["a", "b", "c", "d"].into_iter().filter(|digest| folder.0.join(cache.name(digest)).exists()).collect() };
         assert!(cache.find("d").is_some(), "and so it is the newest");
         prune(&folder.0, 3, BYTES);
         assert_eq!(there(), ["a", "b", "d"]);

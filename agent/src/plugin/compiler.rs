@@ -200,6 +200,20 @@ mod tests {
         assert!(judge(ended(1 << 8), &whole, "").is_err(), "an answer of a child that failed");
     }
 
+    /// With the clock paused, its time is over as soon as nothing else is left to do.
+    #[tokio::test(start_paused = true)]
+    async fn a_child_that_does_not_answer_is_given_up_when_its_time_is_over() {
+        let folder = std::env::temp_dir().join(format!("vedette-compiler-{}", uuid::Uuid::new_v4()));
+        std::fs::create_dir(&folder).unwrap();
+        let script = folder.join("compiler");
+        // Another process writes the script: one that is started meanwhile would hold it open.
+        let words = "printf '#!/bin/sh\\nexec sleep 1000\\n' > \"$0\" && chmod 700 \"$0\"";
+        assert!(std::process::Command::new("/bin/sh").args(["-c", words]).arg(&script).status().unwrap().success());
+        let error = compile(&script, 65536, b"anything").await.unwrap_err();
+        assert_eq!(error, "compiling it takes longer than 1m");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+
     #[test]
     fn what_ended_a_child_is_told_by_name() {
         let told = |raw, words: &str| judge(ended(raw), b"", words).unwrap_err();

@@ -66,7 +66,10 @@ fn foreign(name: &str) -> &'static str {
 }
 
 fn built_against(name: &str) -> String {
-    format!("it is built against `{}`, this agent has {VERSION}; build it with the `wit/` of this version, or use the agent it is for", shown(name))
+    format!(
+        "it is built against `{}`, this agent has {VERSION}; build it with the `wit/` of this version, or use the agent it is for",
+        shown(name)
+    )
 }
 
 /// Names are the guest's words.
@@ -99,7 +102,10 @@ mod tests {
     fn another_version_of_the_interface_is_told_by_both_numbers() {
         for version in ["0.2.0", "1.0.0", "0.10.0", "0.1.0-rc.1"] {
             let message = served(&format!("vedette:plugin/http@{version}"), Kind::Checker).unwrap_err();
-            assert!(message.starts_with(&format!("it is built against `vedette:plugin/http@{version}`, this agent has 0.1.0")), "{message}");
+            assert!(
+                message.starts_with(&format!("it is built against `vedette:plugin/http@{version}`, this agent has 0.1.0")),
+                "{message}"
+            );
             assert!(kind(&[&format!("vedette:plugin/checker@{version}")]).unwrap_err().contains("this agent has 0.1.0"));
         }
         assert_eq!(served("vedette:plugin/http@0.1.7", Kind::Checker), Ok(()));

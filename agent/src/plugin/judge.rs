@@ -270,7 +270,8 @@ mod tests {
 
     #[test]
     fn of_several_faults_the_first_of_the_order_is_told() {
-        let (memory, cpu, denied) = (|| Some((Limit::Memory, String::new())), || Some(Duration::from_millis(100)), || Some("rule".to_owned()));
+        let (memory, cpu, denied) =
+            (|| Some((Limit::Memory, String::new())), || Some(Duration::from_millis(100)), || Some("rule".to_owned()));
         let trap = || Ended::Broke(Trap::UnreachableCodeReached.into());
         let word = |ended, seen| judged(ended, seen).error_type.map(ErrorType::word);
         assert_eq!(word(trap(), Seen { memory: memory(), cpu: cpu(), denied: denied(), ..seen() }), Some("plugin_limit_memory"));

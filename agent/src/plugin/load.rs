@@ -10,15 +10,15 @@ use wasmtime::{Engine, Error};
 use super::attempt::{attend, store};
 use super::bindings::{Check, CheckPre, Summary, SummaryPre, types};
 use super::cache::{Described, Entry};
+use super::compiler::{self, COMPONENT};
 use super::engine::{Ceiling, max_memory};
+use super::fit::fit;
 use super::judge::{self, Said, Seen};
 use super::lend::{Confined, Journal, Lent};
 use super::limit::Tally;
 use super::masks::Masks;
 use super::meter::Meter;
 use super::tidy::{MESSAGE, Tidy};
-use super::compiler::{self, COMPONENT};
-use super::fit::fit;
 use super::{Host, Kind, Limits, Manifest, Plugin, PluginError, manifest};
 use crate::clock::Instant;
 use crate::config::quantity;
@@ -132,7 +132,7 @@ impl Host {
     fn find(&self, bytes: &[u8], embedded: Option<&[u8]>) -> Result<(String, Option<Compiled>), String> {
         if bytes.len() > COMPONENT {
             let most = quantity::show_size(COMPONENT as u64);
-            return Err(format!("it has more bytes than a component has at most: {most}"));
+            return Err(format!("it is too large: a component has at most {most}"));
         }
         is_component(bytes)?;
         let digest = format!("{:x}", Sha256::digest(bytes));

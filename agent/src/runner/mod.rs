@@ -245,7 +245,11 @@ impl Lane {
     fn barred(&self, occasion: Occasion, until: Instant, fault: ErrorType) -> Outcome {
         let until = Anchor::now().timestamp(until);
         let faults = self.conduct.lock().faults();
-        attempts::barred(self.start(occasion), fault, format!("quarantined until {until}: {faults} faults of the plugin in a row, the last {fault}"))
+        attempts::barred(
+            self.start(occasion),
+            fault,
+            format!("quarantined until {until}: {faults} faults of the plugin in a row, the last {fault}"),
+        )
     }
 
     /// The lane, if the run in it is only about to say its last words.

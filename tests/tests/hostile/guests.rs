@@ -121,9 +121,12 @@ fn growing() -> Vec<Case> {
     let table = "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))";
     let own_maximum = "(drop (table.grow $t (ref.null func) (i32.const 30000)))";
     let step = |run: &str| {
-        running(run)
-            .importing("trace", "[static]step.begin", "begin", "(param i32 i32) (result i32)")
-            .importing("trace", "[resource-drop]step", "drop", "(param i32)")
+        running(run).importing("trace", "[static]step.begin", "begin", "(param i32 i32) (result i32)").importing(
+            "trace",
+            "[resource-drop]step",
+            "drop",
+            "(param i32)",
+        )
     };
     let times = |count: u32, what: &str| {
         let counted = "(local.set $n (i32.add (local.get $n) (i32.const 1)))";
@@ -137,11 +140,7 @@ fn growing() -> Vec<Case> {
         case("respects its own maximum of memory", &Guest { memory: "2 3", ..running(grow) }, FINE),
         case("grows a table", &running(table).with("(table $t 1 funcref)"), Runs(Some("plugin_limit_memory"), &["tables"])),
         case("respects its own maximum of a table", &running(own_maximum).with("(table $t 1 10 funcref)"), FINE),
-        case(
-            "leaks handles",
-            &step(&times(2000, &format!("(drop {begin})"))),
-            Runs(Some("plugin_limit_memory"), &["handles", "steps"]),
-        ),
+        case("leaks handles", &step(&times(2000, &format!("(drop {begin})"))), Runs(Some("plugin_limit_memory"), &["handles", "steps"])),
         case("drops a handle that it does not have", &step("(call $drop (i32.const 77))"), TRAP),
         case("opens more steps than are kept", &step(&times(150, &format!("(call $drop {begin})"))), Runs(None, &["steps"])),
         case("opens steps in steps and closes none", &step(&times(9, &format!("(drop {begin})"))), Runs(None, &["steps"])),
@@ -219,7 +218,9 @@ fn lying() -> Vec<Case> {
 fn calling() -> Vec<Case> {
     let random = |run: &str| running(run).importing("random", "bytes", "bytes", "(param i32 i32)");
     let state = |run: &str| running(run).importing("state", "set", "set", "(param i32 i32 i32 i32 i32)");
-    let set = |key: u32, value: u32| format!("(call $set (i32.const 65536) (i32.const {key}) (i32.const 65536) (i32.const {value}) (i32.const {FREE}))");
+    let set = |key: u32, value: u32| {
+        format!("(call $set (i32.const 65536) (i32.const {key}) (i32.const 65536) (i32.const {value}) (i32.const {FREE}))")
+    };
     let send = |run: &str| running(run).importing("http", "send", "send", "(param i32 i32)");
     let ask = "(loop $l (call $send (i32.const 4096) (i32.const 8192)) (local.set $n (i32.add (local.get $n) (i32.const 1)))
         (br_if $l (i32.lt_u (local.get $n) (i32.const 40))))";
@@ -246,17 +247,29 @@ fn introducing() -> Vec<Case> {
     let importing = describing("(drop (call $now))").importing("clock", "now", "now", "(result i64)");
     vec![
         case("spins in start", &Guest { start: SPIN.to_owned(), ..Guest::default() }, Refused("more than its 250ms of CPU time")),
-        case("traps in start", &Guest { start: "unreachable".to_owned(), ..Guest::default() }, Refused("asked what it is: the plugin trapped")),
+        case(
+            "traps in start",
+            &Guest { start: "unreachable".to_owned(), ..Guest::default() },
+            Refused("asked what it is: the plugin trapped"),
+        ),
         case("spins in describe", &describing(SPIN), Refused("more than its 250ms of CPU time")),
         case("traps in describe", &describing("unreachable"), Refused("asked what it is: the plugin trapped")),
         case("describes itself from outside its memory", &describing("(return (i32.const -16))"), Refused("asked what it is")),
         case("needs the host to describe itself", &importing, Refused("`describe` has to answer by itself")),
         case("has a name of escapes", &Guest { name: "a:\u{1b}[31mred".to_owned(), ..Guest::default() }, Refused("`a: [31mred` has to be")),
-        case("has a schema of 300 KiB", &schema(format!("{{\"a\": \"{}\"}}", "x".repeat(300 << 10))), Refused("bytes, at most 262144 are read")),
+        case(
+            "has a schema of 300 KiB",
+            &schema(format!("{{\"a\": \"{}\"}}", "x".repeat(300 << 10))),
+            Refused("bytes, at most 262144 are read"),
+        ),
         case("has a schema of a thousand brackets", &schema("[".repeat(1000)), Refused("not JSON: recursion limit")),
         case("has a schema that is none", &schema(r#"{"type": 7}"#.to_owned()), Refused("no JSON Schema")),
         case("begins with more memory than there is", &Guest { memory: "2000", ..Guest::default() }, Refused("it cannot be used")),
         case("begins with a table that is too large", &Guest::default().with("(table 30000 funcref)"), Refused("it cannot be used")),
-        case("begins with more tables than there are", &Guest::default().with(&"(table 1 funcref)".repeat(9)), Refused("it cannot be used")),
+        case(
+            "begins with more tables than there are",
+            &Guest::default().with(&"(table 1 funcref)".repeat(9)),
+            Refused("it cannot be used"),
+        ),
     ]
 }

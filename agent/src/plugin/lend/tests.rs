@@ -175,7 +175,8 @@ fn a_body_has_a_mebibyte_at_most() {
 
 #[test]
 fn a_field_does_not_grow_beyond_its_limit_however_small_its_parts() {
-    let parts = |count| vec![http::RequestField { name: "x".to_owned(), value: vec![TextPart::Secret(wanted("token", Encoding::Raw)); count] }];
+    let parts =
+        |count| vec![http::RequestField { name: "x".to_owned(), value: vec![TextPart::Secret(wanted("token", Encoding::Raw)); count] }];
     assert_eq!(refused(|request| request.fields = parts(9_000)), None);
     assert_eq!(refused(|request| request.fields = parts(10_000)), Some("invalid"));
 }
