@@ -33,7 +33,7 @@ pub const COMPONENT: usize = 32 << 20;
 const MEMORY: u64 = 1 << 30;
 const CPU: Duration = Duration::from_secs(30);
 /// Longer than its CPU time, for a machine that is starved of it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Bytes of machine code. No component of the size that is taken comes near it.
 const CODE: u64 = 512 << 20;

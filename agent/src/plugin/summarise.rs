@@ -61,7 +61,10 @@ impl Loaded {
         self.count_use(&host.options.vitals, &meter, ceiling.peak);
         let seen = Seen { memory: ceiling.refusal(), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
         let said = judge::sift(ended, seen, &Masks::default(), &mut tally);
-        let judged = said.and_then(|said| judged(said, &input.windows, &mut tally));
+        let judged = match said {
+            Ok(said) => judged(said, &input.windows, &mut tally),
+            Err(fault) => Err(fault),
+        };
         tally.count(&host.options.vitals);
         judged
     }

@@ -169,6 +169,19 @@ async fn the_process_that_compiles_has_no_environment_and_its_limits_before_it_r
 }
 
 #[tokio::test]
+async fn a_plugin_that_is_none_is_a_mistake_of_the_file_and_nothing_runs() {
+    let home = Home::new();
+    let fragment = home.write("fragment.wasm", &HOSTILE[..HOSTILE.len() / 2]);
+    let endless = PathBuf::from("/dev/zero");
+    for (source, words) in [(fragment, "it cannot be compiled"), (endless, "a component has at most 32MiB")] {
+        let check = serde_json::json!({"name": "it", "plugin": "odd", "target": "http://127.0.0.1:9/"});
+        let finished = home.check_file(&serde_json::json!({"plugins": {"odd": {"source": source}}, "checks": [check]})).await;
+        assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:#?}");
+        assert!(finished.stderr.contains("plugin `odd`") && finished.stderr.contains(words), "{finished:#?}");
+    }
+}
+
+#[tokio::test]
 async fn how_plugins_are_compiled_is_no_command_for_people() {
     let help = Home::new().vedette(["--help"]).await;
     assert_eq!(help.code, 0);

@@ -73,17 +73,27 @@ fn resident() -> u64 {
     statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4096
 }
 
-/// What came of all runs: by result, by error type, by limit.
+/// What came of all runs.
 #[derive(Debug, Default)]
 struct Ledger {
     results: BTreeMap<&'static str, u64>,
     limits: BTreeMap<String, u64>,
+    longest: Duration,
+    wrong: Vec<String>,
+    /// Resident, whenever a quarter of the runs is over and none is in flight.
+    memory: Vec<u64>,
 }
 
 impl Ledger {
-    fn enter(&mut self, called: &Called) {
+    fn enter(&mut self, case: &Case, called: &Called, took: Duration) {
         *self.results.entry(called.report.result().word()).or_default() += 1;
-        reached(&called.report).into_iter().for_each(|limit| *self.limits.entry(limit.to_owned()).or_default() += 1);
+        for limit in reached(&called.report) {
+            *self.limits.entry(limit.to_owned()).or_default() += 1;
+        }
+        self.longest = took.max(self.longest);
+        if !fits(case.fate, called) {
+            self.wrong.push(format!("{}: {:?} {}", case.name, told(called), called.report.message));
+        }
     }
 }
 
@@ -97,68 +107,58 @@ fn fits(fate: Fate, called: &Called) -> bool {
     }
 }
 
+/// Every guest in turn, some abreast, until all runs are made.
+async fn besiege(besiegers: &[(Case, Plugin)]) -> Ledger {
+    let (mut ledger, abreast, mut runs) = (Ledger::default(), Arc::new(Semaphore::new(ABREAST)), JoinSet::new());
+    for number in 1..=RUNS {
+        let permit = Arc::clone(&abreast).acquire_owned().await.unwrap();
+        let place = number % besiegers.len();
+        let plugin = besiegers[place].1.clone();
+        runs.spawn(async move {
+            let began = Instant::now();
+            let called = plugin.run(Call { timeout: TIMEOUT, limits: LIMITS, ..call("{}", "http://127.0.0.1:9/") }).await;
+            drop(permit);
+            (place, called, began.elapsed())
+        });
+        let quarter = number % (RUNS / 4) == 0;
+        while let Some(ended) = if quarter { runs.join_next().await } else { runs.try_join_next() } {
+            let (place, called, took) = ended.unwrap();
+            ledger.enter(&besiegers[place].0, &called, took);
+        }
+        if quarter {
+            ledger.memory.push(resident());
+        }
+    }
+    ledger
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_thousand_hostile_runs_disturb_nobody_and_are_all_accounted_for() {
     listen();
     let host = host(None);
     let honest = host.load("honest", HOSTILE, false).await.unwrap();
-    let besiegers: Vec<(Case, Plugin)> =
+    let besiegers: Vec<_> =
         loaded(&host, guests::all()).await.into_iter().filter_map(|(case, plugin)| Some((case, plugin.ok()?))).collect();
     // Those that spin while they say what they are have reached a limit already.
     let before = limits(&host);
     let (lag, over) = (Arc::<Lag>::default(), Arc::<AtomicBool>::default());
-    let mut watches = JoinSet::new();
+    let (mut watches, mut behaving) = (JoinSet::new(), JoinSet::new());
     (0..4).for_each(|_| _ = watches.spawn(watch(Arc::clone(&lag), Arc::clone(&over))));
-    let mut behaving = JoinSet::new();
     (0..HONEST).for_each(|_| _ = behaving.spawn(behave(honest.clone(), Arc::clone(&over))));
-
-    let (mut ledger, mut longest, mut wrong, mut memory) = (Ledger::default(), Duration::ZERO, Vec::new(), Vec::new());
-    let abreast = Arc::new(Semaphore::new(ABREAST));
-    let mut runs = JoinSet::new();
-    for number in 0..RUNS {
-        let permit = Arc::clone(&abreast).acquire_owned().await.unwrap();
-        let place = number % besiegers.len();
-        let plugin = besiegers[place].1.clone();
-        runs.spawn(async move {
-            let asked = Call { timeout: TIMEOUT, limits: LIMITS, ..call("{}", "http://127.0.0.1:9/") };
-            let began = Instant::now();
-            let called = plugin.run(asked).await;
-            drop(permit);
-            (place, called, began.elapsed())
-        });
-        while let Some(ended) = runs.try_join_next() {
-            let (place, called, took) = ended.unwrap();
-            settle(&besiegers[place].0, &called, took, &mut ledger, &mut longest, &mut wrong);
-        }
-        if number % (RUNS / 4) == RUNS / 4 - 1 {
-            while let Some(ended) = runs.join_next().await {
-                let (place, called, took) = ended.unwrap();
-                settle(&besiegers[place].0, &called, took, &mut ledger, &mut longest, &mut wrong);
-            }
-            memory.push(resident());
-        }
-    }
+    let ledger = besiege(&besiegers).await;
     over.store(true, Relaxed);
     let behaved: Vec<u64> = behaving.join_all().await;
     watches.join_all().await;
-    println!("longest {longest:?}, lag {:?}, memory {memory:?}, {ledger:?}", lag.most());
+    println!("lag {:?}, {ledger:?}", lag.most());
 
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(ledger.wrong.is_empty(), "{}", ledger.wrong.join("\n"));
     assert!(behaved.iter().all(|runs| *runs > 0), "an honest probe did not come to run: {behaved:?}");
     // What this machine makes wait who only sleeps, it makes wait a run as well: before it starts, and at its end.
     let allowed = TIMEOUT + GRACE + GRACE + lag.most() * 2;
-    assert!(longest <= allowed, "a run took {longest:?}; {allowed:?} with what was the longest lag");
+    assert!(ledger.longest <= allowed, "a run took {:?}; {allowed:?} with what was the longest lag", ledger.longest);
+    let (first, last) = (ledger.memory[0], ledger.memory[ledger.memory.len() - 1]);
+    assert!(last <= first + first / 10 + (16 << 20), "memory grew: {:?}", ledger.memory);
     balance(&host, &before, ledger, behaved.iter().sum());
-    let (first, last) = (memory[0], memory[memory.len() - 1]);
-    assert!(last <= first + first / 10 + (16 << 20), "memory grew: {memory:?}");
-}
-
-fn settle(case: &Case, called: &Called, took: Duration, ledger: &mut Ledger, longest: &mut Duration, wrong: &mut Vec<String>) {
-    ledger.enter(called);
-    *longest = took.max(*longest);
-    if !fits(case.fate, called) {
-        wrong.push(format!("{}: {:?} {}", case.name, told(called), called.report.message));
-    }
 }
 
 fn limits(host: &Host) -> BTreeMap<String, u64> {

@@ -3,6 +3,8 @@
 //! What a module does not say itself it has of [`Guest`]'s default, which is an honest checker: it says what it is, and
 //! reports success. Its functions return the addresses below, where its data lies as the canonical ABI wants it.
 
+use std::fmt::Write as _;
+
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
@@ -72,7 +74,7 @@ impl Guest {
 
     /// Imports a function of an interface, as `$name`.
     pub(crate) fn importing(mut self, interface: &str, function: &str, name: &str, signature: &str) -> Self {
-        self.imports += &format!("(import \"vedette:plugin/{interface}@0.1.0\" \"{function}\" (func ${name} {signature}))\n");
+        writeln!(self.imports, r#"(import "vedette:plugin/{interface}@0.1.0" "{function}" (func ${name} {signature}))"#).unwrap();
         self
     }
 
@@ -147,7 +149,8 @@ fn bytes(words: &[u32]) -> Vec<u8> {
 
 /// A data segment.
 pub(crate) fn data(at: u32, bytes: &[u8]) -> String {
-    let escaped: String = bytes.iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let mut escaped = String::new();
+    bytes.iter().for_each(|byte| write!(escaped, "\\{byte:02x}").unwrap());
     format!("(data (i32.const {at}) \"{escaped}\")\n")
 }
 
