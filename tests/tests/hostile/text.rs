@@ -150,7 +150,9 @@ fn bytes(words: &[u32]) -> Vec<u8> {
 /// A data segment.
 pub(crate) fn data(at: u32, bytes: &[u8]) -> String {
     let mut escaped = String::new();
-    bytes.iter().for_each(|byte| write!(escaped, "\\{byte:02x}").unwrap());
+    for byte in bytes {
+        write!(escaped, "\\{byte:02x}").unwrap();
+    }
     format!("(data (i32.const {at}) \"{escaped}\")\n")
 }
 
