@@ -315,7 +315,7 @@ async fn what_is_no_plugin_is_refused_and_told_why() {
         (b"\0asm\x0d\0\x01\0".to_vec(), "exports neither"),
         (b"\0asm\x0d\0\x01\0\xff".to_vec(), "cannot be compiled"),
         (vec![0; (32 << 20) + 1], "at most 32MiB"),
-        (component("wasi:cli/environment@0.2.0", checker), "imports `wasi:cli/environment@0.2.0`, which is not served"),
+        (component("wasi:cli/environment@0.3.0", checker), "imports `wasi:cli/environment@0.3.0`, which is not served"),
         (component("vedette:plugin/http@0.1.0", "vedette:plugin/summariser@0.1.0"), "a summariser has its log and nothing else"),
         (component("vedette:plugin/clock@0.1.0", checker), "does not fit this version"),
     ];

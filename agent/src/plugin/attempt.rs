@@ -125,8 +125,11 @@ fn is_plugins_end(error_type: ErrorType) -> bool {
 }
 
 /// Everything that leaves, judged, capped and masked.
-fn finish(lent: Lent, ended: Ended<super::bindings::checker::Report>, seen: Seen, stretch: Stretch) -> (Called, Tally) {
+fn finish(mut lent: Lent, ended: Ended<super::bindings::checker::Report>, seen: Seen, stretch: Stretch) -> (Called, Tally) {
     let (masks, mut tally) = (lent.masks, lent.tally);
+    for (severity, line) in lent.wasi.iter().flat_map(|wasi| wasi.lines()) {
+        lent.journal.hear(severity, line, &masks);
+    }
     tally.note(Limit::Log, lent.journal.close());
     tally.note(Limit::Steps, lent.steps.refused());
     let mut report = match judge::sift(ended, seen, &masks, &mut tally) {

@@ -4,9 +4,9 @@
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
-use super::Kind;
 use super::masks::Masks;
 use super::tidy::{MESSAGE, Tidy};
+use super::{Kind, wasi};
 
 const PACKAGE: &str = "vedette:plugin/";
 
@@ -47,9 +47,15 @@ fn served(name: &str, kind: Kind) -> Result<(), String> {
         Some(interface) if for_kind.contains(&interface.name) => return Err(built_against(name)),
         Some(interface) if FOR_CHECKERS.contains(&interface.name) => "a summariser has its log and nothing else",
         Some(_) => "this version of vedette does not have it",
+        None if kind == Kind::Checker && is_of_wasi(name) => return Ok(()),
+        None if kind == Kind::Summariser => "a summariser has its log and nothing else",
         None => foreign(name),
     };
     Err(format!("it imports `{}`, which is not served: {hint}", shown(name)))
+}
+
+fn is_of_wasi(name: &str) -> bool {
+    name.split_once('@').is_some_and(|(name, version)| wasi::SERVED.contains(&name) && version.starts_with("0.2."))
 }
 
 /// What to do about an import that is not of our package.
@@ -59,7 +65,7 @@ fn foreign(name: &str) -> &'static str {
     } else if name.starts_with("wasi:sockets/") {
         "a plugin has no sockets; it asks through `vedette:plugin/http`"
     } else if name.starts_with("wasi:") {
-        "a plugin has no WASI: build it for `wasm32-unknown-unknown`"
+        "of WASI a plugin has 0.2: `wasi:cli`, `clocks`, `filesystem`, `io` and `random`"
     } else {
         "a plugin imports `vedette:plugin` and nothing else"
     }
@@ -117,13 +123,16 @@ mod tests {
         for (name, hint) in [
             ("wasi:http/outgoing-handler@0.2.0", "--disable http"),
             ("wasi:sockets/tcp@0.2.0", "no sockets"),
-            ("wasi:cli/environment@0.2.0", "wasm32-unknown-unknown"),
+            ("wasi:keyvalue/store@0.2.0", "of WASI a plugin has 0.2"),
+            ("wasi:cli/environment@0.3.0", "of WASI a plugin has 0.2"),
             ("vedette:plugin/quantum@0.1.0", "does not have it"),
             ("acme:own/thing@1.0.0", "nothing else"),
         ] {
             let message = served(name, Kind::Checker).unwrap_err();
             assert!(message.contains(&format!("`{name}`")) && message.contains(hint), "{message}");
         }
+        assert_eq!(served("wasi:cli/environment@0.2.6", Kind::Checker), Ok(()));
+        assert!(served("wasi:cli/environment@0.2.6", Kind::Summariser).unwrap_err().contains("its log and nothing else"));
         assert!(served("vedette:plugin/http@0.1.0", Kind::Summariser).unwrap_err().contains("its log and nothing else"));
     }
 }

@@ -19,7 +19,7 @@ use super::limit::Tally;
 use super::masks::Masks;
 use super::meter::Meter;
 use super::tidy::{MESSAGE, Tidy};
-use super::{Host, Kind, Limits, Manifest, Plugin, PluginError, manifest};
+use super::{Host, Kind, Limits, Manifest, Plugin, PluginError, manifest, wasi};
 use crate::clock::Instant;
 use crate::config::quantity;
 
@@ -82,6 +82,7 @@ enum Origin {
 pub(super) fn for_checkers(engine: &Engine) -> Result<Linker<Lent>, Error> {
     let mut linker = Linker::new(engine);
     Check::add_to_linker::<_, HasSelf<Lent>>(&mut linker, |lent| lent)?;
+    wasi::link(&mut linker)?;
     Ok(linker)
 }
 
@@ -176,16 +177,17 @@ impl Host {
         guest.map_err(|error| said("it does not fit this version of the plugin interface", &error))
     }
 
-    /// Asks it what it is, in an instance in which every import traps.
+    /// Asks it what it is, in an instance in which every import traps but those of WASI.
     async fn describe(&self, component: &Component, kind: Kind) -> Result<Described, String> {
         let mut linker = Linker::<Confined>::new(&self.engine);
-        let pre = linker.define_unknown_imports_as_traps(component).and_then(|()| linker.instantiate_pre(component));
+        let linked = if kind == Kind::Checker { wasi::link(&mut linker) } else { Ok(()) };
+        let pre = linked.and_then(|()| linker.define_unknown_imports_as_traps(component)).and_then(|()| linker.instantiate_pre(component));
         let pre = pre.map_err(|error| said("it does not fit this version of the plugin interface", &error))?;
         let deadline = Instant::now() + PATIENCE;
         let Some(_slot) = self.quick_slot(deadline).await else { return Err("no free slot to ask it what it is".to_owned()) };
         let meter = Meter::new(self.ticker.clone(), CPU);
         let ceiling = Ceiling::new(Limits::default().memory.min(self.options.max_memory));
-        let mut store = store(&self.engine, Confined { ceiling, journal: Journal::closed() }, meter.clone());
+        let mut store = store(&self.engine, Confined::new(ceiling, Journal::closed()), meter.clone());
         let ended = attend(&meter, deadline, async {
             let manifest = match kind {
                 Kind::Checker => {

@@ -20,6 +20,7 @@ mod meter;
 mod summarise;
 mod tidy;
 mod tuning;
+mod wasi;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

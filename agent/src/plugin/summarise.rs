@@ -45,7 +45,7 @@ impl Loaded {
         };
         let meter = Meter::new(host.ticker.clone(), CPU);
         let ceiling = Ceiling::new(Limits::default().memory.min(host.options.max_memory));
-        let confined = Confined { ceiling, journal: Journal::new(input.probe.clone()) };
+        let confined = Confined::new(ceiling, Journal::new(input.probe.clone()));
         let mut store = store(&host.engine, confined, meter.clone());
         let asked = asked(&input);
         let ended = attend(&meter, deadline, async {
@@ -55,7 +55,7 @@ impl Loaded {
             summary.vedette_plugin_summariser().call_summarise(&mut store, &asked, settings).await
         })
         .await;
-        let Confined { ceiling, journal } = store.into_data();
+        let Confined { ceiling, journal, .. } = store.into_data();
         let mut tally = Tally::default();
         tally.note(Limit::Log, journal.close());
         self.count_use(&host.options.vitals, &meter, ceiling.peak);

@@ -40,7 +40,7 @@ const FINE: Fate = Runs(None, &[]);
 
 /// All that can be written as a core module.
 pub(crate) fn all() -> Vec<Case> {
-    [spinning(), breaking(), growing(), talking(), lying(), calling(), introducing()].into_iter().flatten().collect()
+    [spinning(), breaking(), growing(), talking(), lying(), calling(), clinging(), introducing()].into_iter().flatten().collect()
 }
 
 /// The honest one, which the others are measured by.
@@ -235,6 +235,45 @@ fn calling() -> Vec<Case> {
         case("blames the target when its exchanges are used up", &send(&accuse), Runs(Some("denied"), &["exchanges"])),
         case("calls the host from realloc", &logging(Guest { allocate: write.to_owned(), ..Guest::default() }), TRAP),
         case("calls the host from post-return", &logging(Guest { after: write.to_owned(), ..Guest::default() }), TRAP),
+    ]
+}
+
+/// Its tool chain brings WASI, of which there is as good as nothing.
+fn clinging() -> Vec<Case> {
+    let none =
+        |function: &str| format!("(call ${function} (i32.const {FREE})) (if (i32.load offset=4 (i32.const {FREE})) (then unreachable))");
+    let empty = running(&(none("variables") + &none("arguments") + &none("directories")))
+        .importing_wasi("cli/environment", "get-environment", "variables", "(param i32)")
+        .importing_wasi("cli/environment", "get-arguments", "arguments", "(param i32)")
+        .importing_wasi("filesystem/preopens", "get-directories", "directories", "(param i32)");
+    let exit = |code: u32| running(&format!("(call $exit (i32.const {code}))")).importing_wasi("cli/exit", "exit", "exit", "(param i32)");
+    let random = |count: &str| {
+        running(&format!("(call $bytes (i64.const {count}) (i32.const {FREE}))")).importing_wasi(
+            "random/random",
+            "get-random-bytes",
+            "bytes",
+            "(param i64 i32)",
+        )
+    };
+    let shout = format!(
+        "(loop $l (call $write (call $stderr) (i32.const {FREE}) (i32.const 20) (i32.const 8192))
+        (local.set $n (i32.add (local.get $n) (i32.const 1))) (br_if $l (i32.lt_u (local.get $n) (i32.const 300))))"
+    );
+    let shout = running(&shout)
+        .importing_wasi("cli/stderr", "get-stderr", "stderr", "(result i32)")
+        .importing_wasi("io/streams", "[method]output-stream.blocking-write-and-flush", "write", "(param i32 i32 i32 i32)")
+        .with(&data(FREE, b"a line of the guest\n"));
+    let sleep = running("(call $block (call $subscribe (i64.const 3600000000000)))")
+        .importing_wasi("clocks/monotonic-clock", "subscribe-duration", "subscribe", "(param i64) (result i32)")
+        .importing_wasi("io/poll", "[method]pollable.block", "block", "(param i32)");
+    vec![
+        case("finds no environment, no arguments and no directories", &empty, FINE),
+        case("exits", &exit(1), TRAP),
+        case("exits as if all were well", &exit(0), TRAP),
+        case("takes a little randomness of WASI", &random("32"), FINE),
+        case("wants more randomness of WASI than there is at a time", &random("1000000000000"), TRAP),
+        case("writes to stderr for ever", &shout, Runs(None, &["log"])),
+        case("sleeps for an hour by WASI", &sleep, TIME),
     ]
 }
 

@@ -78,9 +78,15 @@ impl Guest {
         self
     }
 
+    /// Imports a function of WASI 0.2, as `$name`.
+    pub(crate) fn importing_wasi(mut self, interface: &str, function: &str, name: &str, signature: &str) -> Self {
+        writeln!(self.imports, r#"(import "wasi:{interface}@0.2.0" "{function}" (func ${name} {signature}))"#).unwrap();
+        self
+    }
+
     /// The component.
     pub(crate) fn component(&self) -> Vec<u8> {
-        componentise(&self.text(), "check")
+        componentise(&self.text())
     }
 
     fn text(&self) -> String {
@@ -156,12 +162,54 @@ pub(crate) fn data(at: u32, bytes: &[u8]) -> String {
     format!("(data (i32.const {at}) \"{escaped}\")\n")
 }
 
-/// The text of a core module -> a component of that world.
-pub(crate) fn componentise(text: &str, world: &str) -> Vec<u8> {
+/// What a tool chain adds to a checker's world, as far as the guests here use it.
+const WITH_WASI: &str = r"
+    package test:guest;
+    world guest {
+        include vedette:plugin/check@0.1.0;
+        import wasi:cli/environment@0.2.0;
+        import wasi:cli/exit@0.2.0;
+        import wasi:cli/stderr@0.2.0;
+        import wasi:clocks/monotonic-clock@0.2.0;
+        import wasi:filesystem/preopens@0.2.0;
+        import wasi:random/random@0.2.0;
+    }
+    package wasi:io@0.2.0 {
+        interface error { resource error; }
+        interface poll { resource pollable { block: func(); } }
+        interface streams {
+            use error.{error};
+            variant stream-error { last-operation-failed(error), closed }
+            resource output-stream { blocking-write-and-flush: func(contents: list<u8>) -> result<_, stream-error>; }
+        }
+    }
+    package wasi:cli@0.2.0 {
+        interface environment {
+            get-environment: func() -> list<tuple<string, string>>;
+            get-arguments: func() -> list<string>;
+        }
+        interface exit { exit: func(status: result); }
+        interface stderr { use wasi:io/streams@0.2.0.{output-stream}; get-stderr: func() -> output-stream; }
+    }
+    package wasi:clocks@0.2.0 {
+        interface monotonic-clock { use wasi:io/poll@0.2.0.{pollable}; subscribe-duration: func(when: u64) -> pollable; }
+    }
+    package wasi:filesystem@0.2.0 {
+        interface types { resource descriptor; }
+        interface preopens { use types.{descriptor}; get-directories: func() -> list<tuple<descriptor, string>>; }
+    }
+    package wasi:random@0.2.0 {
+        interface random { get-random-bytes: func(len: u64) -> list<u8>; }
+    }
+";
+
+/// The text of a core module -> a component. Of its world it imports what it uses.
+pub(crate) fn componentise(text: &str) -> Vec<u8> {
     let mut module = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
     let mut resolve = Resolve::default();
-    let (package, _) = resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit")).unwrap();
-    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    resolve.push_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../wit")).unwrap();
+    let package = resolve.push_str("guest.wit", WITH_WASI).unwrap();
+    let world = resolve.select_world(&[package], Some("guest")).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
     let mut encoder = ComponentEncoder::default();
     encoder.module(&module).unwrap_or_else(|error| panic!("{error:#}\n{text}"));

@@ -64,6 +64,11 @@ impl Journal {
         at_level!(severity, LEVEL => tracing::enabled!(target: "vedette::guest", LEVEL))
     }
 
+    /// A line that the guest wrote to stdout or stderr.
+    pub(in super::super) fn hear(&mut self, severity: Severity, line: String, masks: &Masks) {
+        self.write(severity, line, Vec::new(), masks);
+    }
+
     fn write(&mut self, severity: Severity, message: String, attributes: Vec<types::Attribute>, masks: &Masks) {
         let Some(probe) = &self.probe else { return };
         if !Self::enabled(severity) {

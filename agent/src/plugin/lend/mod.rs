@@ -15,11 +15,14 @@ mod tests;
 
 use std::sync::Arc;
 
+use wasmtime_wasi::{WasiCtxView, WasiView};
+
 use super::bindings::{net, types};
 use super::engine::Ceiling;
 use super::limit::{Limit, Tally};
 use super::masks::Masks;
 use super::meter::Meter;
+use super::wasi::Wasi;
 use super::{Call, HostOptions};
 use crate::clock::Instant;
 use crate::network::Network;
@@ -46,6 +49,8 @@ pub(super) struct Lent {
     /// Bytes that they carried, both ways.
     carried: u64,
     pub(super) tally: Tally,
+    /// None as long as it asked nothing of WASI.
+    pub(super) wasi: Option<Box<Wasi>>,
     pub(super) exchanges: Vec<Exchange>,
     /// The first thing that it asked for and was not granted.
     pub(super) denied: Option<String>,
@@ -66,6 +71,7 @@ impl Lent {
             asked: 0,
             carried: 0,
             tally: Tally::default(),
+            wasi: None,
             exchanges: Vec::new(),
             denied: None,
             call,
@@ -116,6 +122,27 @@ impl From<Refusal> for net::NetError {
 pub(super) struct Confined {
     pub(super) ceiling: Ceiling,
     pub(super) journal: Journal,
+    wasi: Option<Box<Wasi>>,
+}
+
+impl Confined {
+    pub(super) fn new(ceiling: Ceiling, journal: Journal) -> Self {
+        Self { ceiling, journal, wasi: None }
+    }
+}
+
+impl WasiView for Lent {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let anchor = self.call.anchor;
+        self.wasi.get_or_insert_with(|| Wasi::new(Some(anchor))).view()
+    }
+}
+
+/// Clocks stand still: what is asked again answers the same.
+impl WasiView for Confined {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.get_or_insert_with(|| Wasi::new(None)).view()
+    }
 }
 
 /// Stores are limited by what they hold.
