@@ -180,8 +180,9 @@ impl Host {
     /// Asks it what it is, in an instance in which every import traps but those of WASI.
     async fn describe(&self, component: &Component, kind: Kind) -> Result<Described, String> {
         let mut linker = Linker::<Confined>::new(&self.engine);
-        let linked = if kind == Kind::Checker { wasi::link(&mut linker) } else { Ok(()) };
-        let pre = linked.and_then(|()| linker.define_unknown_imports_as_traps(component)).and_then(|()| linker.instantiate_pre(component));
+        let with_wasi = if kind == Kind::Checker { wasi::link(&mut linker) } else { Ok(()) };
+        let pre =
+            with_wasi.and_then(|()| linker.define_unknown_imports_as_traps(component)).and_then(|()| linker.instantiate_pre(component));
         let pre = pre.map_err(|error| said("it does not fit this version of the plugin interface", &error))?;
         let deadline = Instant::now() + PATIENCE;
         let Some(_slot) = self.quick_slot(deadline).await else { return Err("no free slot to ask it what it is".to_owned()) };
