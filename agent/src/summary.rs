@@ -107,7 +107,12 @@ impl Past {
 
     fn judge(&mut self, probe: &Probe, outcome: Arc<Outcome>, summarised: Result<Summarised, Report>) -> Record {
         let now = outcome.ended_at();
-        let summarised = summarised.unwrap_or_else(|fault| without_verdict(probe, &fault, self.previous.take()));
+        let mut summarised = summarised.unwrap_or_else(|fault| without_verdict(probe, &fault, self.previous.take()));
+        if outcome.quarantined {
+            // Whatever was known of the target before: nobody looks at it now.
+            summarised.state = State::Unknown;
+            outcome.message.clone_into(&mut summarised.message);
+        }
         let from = std::mem::replace(&mut self.state, summarised.state);
         if from != self.state {
             self.since = now;

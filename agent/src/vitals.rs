@@ -135,6 +135,10 @@ pub struct Vitals {
     pub plugin_memory_peak: Gauge,
     /// Traps and limits, by reason.
     pub plugin_traps: Family,
+    /// How often a limit of a guest was reached, by limit.
+    pub plugin_limits: Family,
+    /// Probes whose plugin is in quarantine.
+    pub plugin_quarantined: Gauge,
     /// Compiled artefacts that were found (`true`) or not (`false`) on disk.
     pub plugin_cache: Family,
     /// Export requests, by signal and outcome (`sent`, `retried`, `split`, `rejected`, `dropped`, `replayed`, `damaged`).

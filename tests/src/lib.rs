@@ -16,6 +16,7 @@ pub mod message;
 pub mod patience;
 pub mod received;
 pub mod receiver;
+pub mod sandbox;
 pub mod target;
 
 /// A checker whose settings, `{"do": "spin"}` and the like, say how it misbehaves.

@@ -13,72 +13,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-use vedette::clock::{Anchor, Timestamp};
-use vedette::config::AllowedHost;
-use vedette::network::{Network, Policy, Reach};
-use vedette::outcome::{ErrorType, Identity, RunResult, SpanId, State, TraceId};
-use vedette::plugin::{Call, Called, Grants, Host, HostOptions, Kind, Limits, Plugin, Previous, Secret, SummaryInput};
-use vedette::vitals::Vitals;
-
-/// Opens a sandbox.
-fn host(cache: Option<PathBuf>) -> Arc<Host> {
-    let (network, vitals) = (Network::new(), Arc::<Vitals>::default());
-    Host::new(HostOptions { slots: 64, max_memory: 64 << 20, cache, network, vitals }).unwrap()
-}
+use e2e::sandbox::{call, compiled_by, host, identity, policy, to_do, told};
+use vedette::clock::Timestamp;
+use vedette::outcome::{ErrorType, RunResult, SpanId, State};
+use vedette::plugin::{Call, Grants, Host, Kind, Limits, Plugin, Previous, Secret, SummaryInput};
 
 async fn hostile() -> Plugin {
     host(None).load("hostile", e2e::HOSTILE, false).await.unwrap()
-}
-
-fn identity() -> Arc<Identity> {
-    Arc::new(Identity {
-        check: "check".to_owned(),
-        target: "target".to_owned(),
-        service: "check".to_owned(),
-        address: "http://127.0.0.1/".to_owned(),
-        location: "here".to_owned(),
-        labels: Vec::new(),
-        plugin: "hostile".to_owned(),
-        plugin_version: String::new(),
-        plugin_digest: String::new(),
-        peer_service: None,
-        every: Duration::from_secs(30),
-    })
-}
-
-fn policy(hosts: &[&str]) -> Policy {
-    let allowed = hosts.iter().map(|host| AllowedHost { host: (*host).to_owned(), port: None });
-    Policy { reach: Reach::Hosts(allowed.collect()), insecure_tls: false }
-}
-
-fn call(settings: &str, address: &str) -> Call {
-    let anchor = Anchor::now();
-    Call {
-        probe: identity(),
-        address: address.into(),
-        target_labels: Arc::new([]),
-        settings: settings.into(),
-        trace_id: TraceId([1; 16]),
-        parent: SpanId([2; 8]),
-        sampled: true,
-        propagate: false,
-        scheduled_at: anchor.wall(),
-        anchor,
-        // Long, since a machine that is busy may take its time until a guest has used up its CPU.
-        timeout: Duration::from_secs(30),
-        attempt: 1,
-        grants: Arc::new(Grants { policy: policy(&["127.0.0.1"]), secrets: BTreeMap::new(), files: BTreeMap::new() }),
-        limits: Limits::default(),
-        state: BTreeMap::new(),
-    }
-}
-
-fn to_do(deed: &str) -> Call {
-    call(&format!(r#"{{"do": "{deed}"}}"#), "http://127.0.0.1:9/")
-}
-
-fn told(called: &Called) -> Option<&'static str> {
-    called.report.error_type.map(ErrorType::word)
 }
 
 /// A directory of its own, removed at the end.
@@ -249,6 +190,32 @@ async fn a_secret_for_another_origin_is_denied_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn a_trap_in_the_midst_of_a_step_leaves_the_exchange_and_the_step_behind() {
+    let (address, _asked) = server(|_| "HTTP/1.1 500 No\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned()).await;
+    let called = hostile().await.run(call(r#"{"do": "brittle"}"#, &address)).await;
+    assert_eq!(told(&called), Some("plugin_trap"), "{}", called.report.message);
+    assert_eq!((called.exchanges.len(), called.exchanges[0].status), (1, Some(500)));
+    assert_eq!((called.steps.len(), called.steps[0].succeeded), (1, false));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_left_open_ends_with_the_run() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let plugin = hostile().await;
+    let asked = call(r#"{"do": "http"}"#, &address);
+    let run = tokio::spawn(async move { plugin.run(Call { timeout: Duration::from_millis(300), ..asked }).await });
+    let (mut stream, _) = listener.accept().await.unwrap();
+    // It says that more is to come, and says no more.
+    stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nonly this").await.unwrap();
+    let called = run.await.unwrap();
+    assert_eq!(told(&called), Some("timeout"), "{}", called.report.message);
+    let mut rest = Vec::new();
+    // Comes to an end because the agent hangs up.
+    let _ = tokio::time::timeout(e2e::patience::PATIENCE, stream.read_to_end(&mut rest)).await.unwrap();
+}
+
+#[tokio::test]
 async fn the_metadata_service_is_denied() {
     let grants = Grants { policy: policy(&["169.254.169.254"]), secrets: BTreeMap::new(), files: BTreeMap::new() };
     let called = hostile().await.run(Call { grants: Arc::new(grants), ..to_do("metadata") }).await;
@@ -279,6 +246,28 @@ async fn a_second_process_finds_what_the_first_compiled() {
     assert_eq!(told(&plugin.run(to_do("ok")).await), None);
     assert_eq!(folder.files().len(), 1);
     assert_eq!(fs::metadata(&folder.files()[0]).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn what_was_compiled_once_needs_no_compiler_any_more() {
+    let folder = Folder::new();
+    host(Some(folder.0.clone())).load("hostile", e2e::HOSTILE, false).await.unwrap();
+    let without = compiled_by("/no/such/program".into(), Some(folder.0.clone()));
+    let plugin = without.load("hostile", e2e::HOSTILE, false).await.unwrap();
+    assert_eq!(told(&plugin.run(to_do("ok")).await), None);
+}
+
+#[tokio::test]
+async fn an_artefact_under_the_name_of_another_component_is_not_loaded() {
+    let folder = Folder::new();
+    let host = host(Some(folder.0.clone()));
+    host.load("hostile", e2e::HOSTILE, false).await.unwrap();
+    let of_checker = folder.files().remove(0);
+    host.load("summariser", e2e::HOSTILE_SUMMARISER, false).await.unwrap();
+    let of_summariser = folder.files().into_iter().find(|file| *file != of_checker).unwrap();
+    fs::copy(&of_checker, &of_summariser).unwrap();
+    let plugin = host.load("summariser", e2e::HOSTILE_SUMMARISER, false).await.unwrap();
+    assert_eq!(plugin.kind(), Kind::Summariser);
 }
 
 #[tokio::test]
@@ -326,7 +315,7 @@ async fn what_is_no_plugin_is_refused_and_told_why() {
         (b"\0asm\x0d\0\x01\0".to_vec(), "exports neither"),
         (b"\0asm\x0d\0\x01\0\xff".to_vec(), "cannot be compiled"),
         (vec![0; (32 << 20) + 1], "at most 32MiB"),
-        (component("wasi:cli/environment@0.2.0", checker), "imports `wasi:cli/environment@0.2.0`, which is not served"),
+        (component("wasi:cli/environment@0.3.0", checker), "imports `wasi:cli/environment@0.3.0`, which is not served"),
         (component("vedette:plugin/http@0.1.0", "vedette:plugin/summariser@0.1.0"), "a summariser has its log and nothing else"),
         (component("vedette:plugin/clock@0.1.0", checker), "does not fit this version"),
     ];

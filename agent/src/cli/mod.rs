@@ -18,6 +18,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Mistakes, quantity, visible};
+use crate::plugin::{COMPILE_COMMAND, compile_for_parent};
 
 /// A synthetic monitoring agent.
 #[derive(Debug, Parser)]
@@ -44,6 +45,12 @@ enum Command {
     /// List or inspect plugins.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// What this program starts itself as, to compile a component apart from everything else.
+    #[command(name = COMPILE_COMMAND, hide = true)]
+    CompilePlugin {
+        /// Bytes of linear memory that guests have at most.
+        memory: u64,
+    },
 }
 
 /// What a command ends with.
@@ -58,6 +65,9 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => return ExitCode::from(told(&error)),
     };
+    if let Command::CompilePlugin { memory } = arguments.command {
+        return compile_for_parent(memory);
+    }
     report_panics();
     descriptors::raise();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
@@ -80,6 +90,8 @@ async fn dispatch(command: Command) -> anyhow::Result<u8> {
         Command::Demo(arguments) => demo::demo(arguments).await,
         Command::Config(command) => config::config(command).await,
         Command::Plugin(command) => plugin::plugin(command).await,
+        // Done before there was a runtime.
+        Command::CompilePlugin { .. } => Ok(OK),
     }
 }
 

@@ -272,8 +272,10 @@ pub struct Outcome {
     pub error_type: Option<ErrorType>,
     /// One line for people.
     pub message: String,
-    /// 1..n; none if it was skipped.
+    /// 1..n; none if it was skipped, or the plugin was not asked because of its quarantine.
     pub attempts: Vec<Attempt>,
+    /// The plugin is in quarantine after this run: nothing is known of the target.
+    pub quarantined: bool,
 }
 
 impl Outcome {

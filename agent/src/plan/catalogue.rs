@@ -11,12 +11,9 @@ use super::PlanError;
 use crate::bounded;
 use crate::config::{Document, PluginSchema, PluginWanted, Schemas};
 use crate::network::Network;
-use crate::plugin::{Host, HostOptions, Kind, MEMORY_LIMIT, Plugin};
+use crate::plugin::{COMPONENT_LIMIT, Host, HostOptions, Kind, MEMORY_LIMIT, Plugin, this_program};
 use crate::store::Store;
 use crate::vitals::Vitals;
-
-/// Of a component from a file, in bytes.
-const LONGEST_COMPONENT: u64 = 32 << 20;
 
 /// Loads plugins when they are first asked for.
 #[derive(Debug)]
@@ -32,6 +29,7 @@ impl Catalogue {
             slots: concurrency,
             max_memory: MEMORY_LIMIT,
             cache: store.cache_dir(),
+            compiler: Some(this_program()),
             network: Network::new(),
             vitals: Arc::clone(vitals),
         };
@@ -68,7 +66,7 @@ impl Catalogue {
 /// Reads a component where waiting for the disk holds up nobody.
 async fn component(path: &Path) -> io::Result<Vec<u8>> {
     let path = path.to_path_buf();
-    tokio::task::spawn_blocking(move || bounded::read(&path, LONGEST_COMPONENT)).await?
+    tokio::task::spawn_blocking(move || bounded::read(&path, COMPONENT_LIMIT as u64)).await?
 }
 
 /// Names of the embedded plugins.

@@ -10,21 +10,19 @@ use wasmtime::{Engine, Store, UpdateDeadline};
 use super::bindings::CheckPre;
 use super::judge::{self, Ended, Seen};
 use super::lend::{Lent, Limited};
+use super::limit::{Limit, Tally};
 use super::load::{Guest, Loaded};
 use super::meter::Meter;
 use super::{Call, Called, convert};
 use crate::clock::{Instant, nanos};
-use crate::outcome::{ErrorType, Report, Stretch};
+use crate::outcome::{Attribute, ErrorType, Report, Stretch, Value};
 use crate::vitals::Vitals;
 
 /// What a guest has beyond its timeout to say what came of it.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// What may be copied out of a guest in one call: the largest body that can be sent, and what belongs to it.
-const HOSTCALL_FUEL: usize = 4 << 20;
-
-/// Handles that a guest may hold at the same time.
-const HANDLES: usize = 1000;
+/// The fact of a run that says which limits its guest reached.
+const LIMITS: &str = "vedette.plugin.limits";
 
 /// The guest's CPU time is used up.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +33,8 @@ struct Exceeded;
 pub(super) fn store<T: Limited>(engine: &Engine, data: T, meter: Arc<Meter>) -> Store<T> {
     let mut store = Store::new(engine, data);
     store.limiter(|data| data.ceiling());
-    store.set_hostcall_fuel(HOSTCALL_FUEL);
-    store.set_max_component_handles(HANDLES);
+    store.set_hostcall_fuel(judge::HOSTCALL);
+    store.set_max_component_handles(judge::HANDLES);
     store.set_epoch_deadline(1);
     store.epoch_deadline_callback(move |_| {
         if meter.exceeded() {
@@ -97,12 +95,14 @@ impl Loaded {
         let lent = store.into_data();
         self.count_use(&host.options.vitals, &meter, lent.ceiling.peak);
         let seen = Seen {
-            memory: lent.ceiling.refused.then(|| lent.ceiling.limit()),
+            memory: lent.ceiling.refusal(),
             cpu: meter.exceeded().then_some(limits.cpu),
             time: time + GRACE,
             denied: lent.denied.clone(),
         };
-        finish(lent, ended, seen, Stretch { start, end })
+        let (called, tally) = finish(lent, ended, seen, Stretch { start, end });
+        tally.count(&host.options.vitals);
+        called
     }
 
     pub(super) fn count_use(&self, vitals: &Vitals, meter: &Meter, peak: usize) {
@@ -125,13 +125,22 @@ fn is_plugins_end(error_type: ErrorType) -> bool {
 }
 
 /// Everything that leaves, judged, capped and masked.
-fn finish(lent: Lent, ended: Ended<super::bindings::checker::Report>, seen: Seen, stretch: Stretch) -> Called {
-    let masks = lent.masks;
-    lent.journal.close();
-    let report = match judge::sift(ended, seen, &masks) {
-        Ok(said) => judge::report(said, &masks),
+fn finish(mut lent: Lent, ended: Ended<super::bindings::checker::Report>, seen: Seen, stretch: Stretch) -> (Called, Tally) {
+    let (masks, mut tally) = (lent.masks, lent.tally);
+    for (severity, line) in lent.wasi.iter().flat_map(|wasi| wasi.lines()) {
+        lent.journal.hear(severity, line, &masks);
+    }
+    tally.note(Limit::Log, lent.journal.close());
+    tally.note(Limit::Steps, lent.steps.refused());
+    let mut report = match judge::sift(ended, seen, &masks, &mut tally) {
+        Ok(said) => judge::report(said, &masks, &mut tally),
         Err(fault) => fault,
     };
+    let reached: Vec<String> = tally.reached().map(|(limit, _)| limit.to_string()).collect();
+    if !reached.is_empty() {
+        // Also where the run succeeded all the same: what was left out is not left out silently.
+        report.attributes.push(Attribute { name: LIMITS.to_owned(), value: Value::Texts(reached) });
+    }
     let mut exchanges = lent.exchanges;
     if masks.grew() {
         for exchange in &mut exchanges {
@@ -141,7 +150,7 @@ fn finish(lent: Lent, ended: Ended<super::bindings::checker::Report>, seen: Seen
     // Writes are kept together with a report that stands, never with a fault of the plugin.
     let stands = report.error_type.is_none_or(|error_type| convert::fault(error_type).is_some());
     let state = lent.kept.written().filter(|_| stands);
-    Called { report, steps: lent.steps.close(stretch.end, &masks), exchanges, stretch, state }
+    (Called { report, steps: lent.steps.close(stretch.end, &masks), exchanges, stretch, state }, tally)
 }
 
 /// An attempt in which no guest took part.

@@ -1,7 +1,8 @@
 //! Compiled plugins on disk, so that a warm start compiles nothing.
 //!
 //! What lies there is machine code that is going to run in this process. So it is read only from a directory that is
-//! this user's alone, out of files that nobody else can have written, and only if its checksum holds.
+//! this user's alone, out of files that nobody else can have written, and only if its checksum holds, which covers the
+//! file's name too. What has not been used for longest goes when there is too much.
 
 use std::fs::{DirBuilder, File};
 use std::hash::{Hash, Hasher};
@@ -10,15 +11,26 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_NOW};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
+/// Ends the name of every file.
+const SUFFIX: &str = ".plugin";
+
 /// Begins every file; another layout has another one.
-const MAGIC: &[u8; 8] = b"vedette\x01";
+const MAGIC: &[u8; 8] = b"vedette\x03";
 const CHECKSUM: usize = 32;
+
+/// Compiled plugins that are kept, and their bytes in all. Every version of agent and plugin leaves one.
+const FILES: usize = 64;
+const BYTES: u64 = 1 << 30;
+
+/// What was begun so long ago is not going to be finished.
+const UNFINISHED: Duration = Duration::from_hours(1);
 
 /// The directory, if it may be trusted.
 #[derive(Debug)]
@@ -79,12 +91,16 @@ impl Cache {
 
     /// What is kept of the component with this digest. Anything that is not just as it was written is as good as absent.
     pub(super) fn find(&self, digest: &str) -> Option<Entry> {
-        let dir = private(self.dir.as_ref()?).ok()?;
-        let file = rustix::fs::openat(&dir, self.name(digest), OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let (dir, name) = (private(self.dir.as_ref()?).ok()?, self.name(digest));
+        let file = rustix::fs::openat(&dir, &name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()).ok()?;
         owned(&file, FileType::RegularFile, Mode::WGRP | Mode::WOTH).ok()?;
-        let mut bytes = Vec::new();
-        File::from(file).read_to_end(&mut bytes).ok()?;
-        unpack(&bytes)
+        let (file, mut bytes) = (File::from(file), Vec::new());
+        (&file).take(BYTES).read_to_end(&mut bytes).ok()?;
+        let entry = unpack(&name, &bytes)?;
+        // Best effort: it was used now, and so goes later than others.
+        let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+        let _ = rustix::fs::futimens(&file, &Timestamps { last_access: now, last_modification: now });
+        Some(entry)
     }
 
     /// Keeps a compiled component. Best effort: what cannot be written is compiled again next time.
@@ -93,6 +109,7 @@ impl Cache {
         if let Err(error) = self.write(dir, &self.name(digest), entry) {
             tracing::debug!(cache = %dir.display(), %error, "a compiled plugin was not kept");
         }
+        prune(dir, FILES, BYTES);
     }
 
     /// Writes beside the file, then renames: a reader sees the old or the new, never half of one.
@@ -101,7 +118,7 @@ impl Cache {
         let beside = format!(".{name}.{}.{}", std::process::id(), self.written.fetch_add(1, Relaxed));
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&dir, &beside, flags, Mode::RUSR | Mode::WUSR)?;
-        let written = File::from(file).write_all(&pack(entry)?);
+        let written = File::from(file).write_all(&pack(name, entry)?);
         let replaced = written.and_then(|()| Ok(rustix::fs::renameat(&dir, &beside, &dir, name)?));
         if replaced.is_err() {
             // Best effort: what is left over is never read.
@@ -111,7 +128,35 @@ impl Cache {
     }
 
     fn name(&self, digest: &str) -> String {
-        format!("{digest}-{}.plugin", self.compatible)
+        format!("{digest}-{}{SUFFIX}", self.compatible)
+    }
+}
+
+/// Removes what has not been used for longest until so many files of so many bytes are left, and what was never
+/// finished. Best effort: what cannot be removed now is tried again when the next one is kept.
+fn prune(dir: &Path, files: usize, bytes: u64) {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().contains(SUFFIX));
+    let mut kept: Vec<(SystemTime, u64, PathBuf)> = ours
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((metadata.modified().ok()?, metadata.len(), entry.path()))
+        })
+        .collect();
+    // The newest first.
+    kept.sort_by(|one, other| other.cmp(one));
+    let newest = kept.first().map(|(used, ..)| *used);
+    let (mut count, mut size) = (0, 0_u64);
+    for (used, length, path) in kept {
+        let unfinished = path.extension().is_none_or(|extension| extension != "plugin");
+        let old = newest.and_then(|newest| newest.duration_since(used).ok()).is_some_and(|age| age > UNFINISHED);
+        if !unfinished {
+            count += 1;
+            size = size.saturating_add(length);
+        }
+        if (unfinished && old) || (!unfinished && (count > files || size > bytes)) {
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
@@ -136,16 +181,16 @@ fn owned(file: &OwnedFd, wanted: FileType, denied: Mode) -> io::Result<()> {
     Ok(())
 }
 
-fn pack(entry: &Entry) -> io::Result<Vec<u8>> {
+fn pack(name: &str, entry: &Entry) -> io::Result<Vec<u8>> {
     let described = serde_json::to_vec(&entry.described)?;
     let length = (described.len() as u64).to_le_bytes();
-    let checksum = Sha256::new().chain_update(length).chain_update(&described).chain_update(&entry.artefact).finalize();
+    let checksum = Sha256::new().chain_update(name).chain_update(length).chain_update(&described).chain_update(&entry.artefact).finalize();
     Ok([&MAGIC[..], &checksum, &length, &described, &entry.artefact].concat())
 }
 
-fn unpack(bytes: &[u8]) -> Option<Entry> {
+fn unpack(name: &str, bytes: &[u8]) -> Option<Entry> {
     let (checksum, rest) = bytes.strip_prefix(MAGIC)?.split_at_checked(CHECKSUM)?;
-    if Sha256::digest(rest).as_slice() != checksum {
+    if Sha256::new().chain_update(name).chain_update(rest).finalize().as_slice() != checksum {
         return None;
     }
     let (length, rest) = rest.split_first_chunk()?;
@@ -224,14 +269,63 @@ mod tests {
 
     #[test]
     fn every_damaged_byte_and_every_torn_end_is_as_good_as_absent() {
-        let whole = pack(&entry()).unwrap();
+        let whole = pack("name", &entry()).unwrap();
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 1;
-            assert_eq!(unpack(&damaged), None, "byte {at}");
-            assert_eq!(unpack(&whole[..at]), None, "{at} bytes");
+            assert_eq!(unpack("name", &damaged), None, "byte {at}");
+            assert_eq!(unpack("name", &whole[..at]), None, "{at} bytes");
         }
-        assert_eq!(unpack(&whole), Some(entry()));
+        assert_eq!(unpack("name", &whole), Some(entry()));
+    }
+
+    #[test]
+    fn a_file_under_the_name_of_another_component_is_as_good_as_absent() {
+        let folder = Folder::new();
+        let cache = folder.cache();
+        cache.keep("abc", &entry());
+        fs::rename(folder.only_file(), folder.0.join(cache.name("abd"))).unwrap();
+        assert_eq!(cache.find("abd"), None);
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_when_there_is_too_much() {
+        let folder = Folder::new();
+        let cache = folder.cache();
+        let used = |digest: &str, ago: u64| {
+            let file = File::open(folder.0.join(cache.name(digest))).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_secs(ago)).unwrap();
+        };
+        for (ago, digest) in (1..).zip(["a", "b", "c", "d"]) {
+            cache.keep(digest, &entry());
+            used(digest, ago);
+        }
+        let there =
+            || -> Vec<&str> { ["a", "b", "c", "d"].into_iter().filter(|digest| folder.0.join(cache.name(digest)).exists()).collect() };
+        assert!(cache.find("d").is_some(), "and so it is the newest");
+        prune(&folder.0, 3, BYTES);
+        assert_eq!(there(), ["a", "b", "d"]);
+        let size = fs::metadata(folder.0.join(cache.name("a"))).unwrap().len();
+        prune(&folder.0, 3, size + 1);
+        assert_eq!(there(), ["d"]);
+    }
+
+    #[test]
+    fn what_was_never_finished_goes_and_what_is_not_ours_stays() {
+        let folder = Folder::new();
+        let cache = folder.cache();
+        cache.keep("a", &entry());
+        let beside = |name: &str, ago: Duration| {
+            let file = File::create(folder.0.join(name)).unwrap();
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - ago).unwrap();
+        };
+        let (torn, foreign, fresh) = (format!(".{}.1.0", cache.name("b")), "notes.txt", format!(".{}.2.0", cache.name("b")));
+        beside(&torn, UNFINISHED * 2);
+        beside(foreign, UNFINISHED * 2);
+        beside(&fresh, Duration::ZERO);
+        prune(&folder.0, 0, 0);
+        let there = |name: &str| folder.0.join(name).exists();
+        assert_eq!((there(&torn), there(foreign), there(&fresh), there(&cache.name("a"))), (false, true, true, false));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig, ResourceLimiter};
 
+use super::limit::Limit;
 use super::{HostOptions, PluginError, tuning};
 use crate::config::quantity;
 
@@ -80,17 +81,22 @@ pub(super) struct Ceiling {
     held: usize,
     /// The most that it held.
     pub(super) peak: usize,
-    /// It wanted more memory than it may have.
-    pub(super) refused: bool,
+    /// The first limit that it wanted to pass.
+    pub(super) refused: Option<Limit>,
 }
 
 impl Ceiling {
     pub(super) fn new(limit: u64) -> Self {
-        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), held: 0, peak: 0, refused: false }
+        Self { limit: usize::try_from(limit).unwrap_or(usize::MAX), held: 0, peak: 0, refused: None }
     }
 
-    pub(super) fn limit(&self) -> u64 {
-        self.limit as u64
+    /// The limit that it wanted to pass, and what to say of it.
+    pub(super) fn refusal(&self) -> Option<(Limit, String)> {
+        let what = match self.refused? {
+            Limit::Tables => format!("{TABLE_ELEMENTS} elements in a table"),
+            _ => format!("{} of memory", quantity::show_size(self.limit as u64)),
+        };
+        Some((self.refused?, format!("the plugin wanted more than its {what}")))
     }
 }
 
@@ -98,7 +104,7 @@ impl ResourceLimiter for Ceiling {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         let held = self.held.saturating_add(desired.saturating_sub(current));
         if held > self.limit {
-            self.refused = true;
+            self.refused.get_or_insert(Limit::Memory);
             return Ok(false);
         }
         // Beyond the module's own maximum it is going to fail, which is the guest's own wish.
@@ -109,8 +115,13 @@ impl ResourceLimiter for Ceiling {
         Ok(true)
     }
 
-    fn table_growing(&mut self, _current: usize, desired: usize, _maximum: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ELEMENTS)
+    fn table_growing(&mut self, _current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        let fits = desired <= TABLE_ELEMENTS;
+        // As with memory, what the module itself rules out is its own wish. The engine says the slot's maximum where the module has none.
+        if !fits && maximum.is_none_or(|maximum| maximum >= TABLE_ELEMENTS) {
+            self.refused.get_or_insert(Limit::Tables);
+        }
+        Ok(fits)
     }
 
     fn instances(&self) -> usize {
@@ -215,10 +226,20 @@ mod tests {
         let page = usize::try_from(PAGE).unwrap();
         assert!(ceiling.memory_growing(0, 2 * page, None).unwrap());
         assert!(ceiling.memory_growing(2 * page, 3 * page, None).unwrap());
-        assert!(!ceiling.refused);
+        assert_eq!(ceiling.refused, None);
         assert!(!ceiling.memory_growing(3 * page, 4 * page, None).unwrap());
-        assert!(ceiling.refused);
+        assert_eq!(ceiling.refused, Some(Limit::Memory));
         assert_eq!(ceiling.peak, 3 * page);
+    }
+
+    #[test]
+    fn a_table_beyond_the_limit_is_refused_and_noted_but_not_what_its_own_maximum_rules_out() {
+        let mut ceiling = Ceiling::new(PAGE);
+        assert!(ceiling.table_growing(0, TABLE_ELEMENTS, None).unwrap());
+        assert!(!ceiling.table_growing(0, TABLE_ELEMENTS + 1, Some(10)).unwrap());
+        assert_eq!(ceiling.refusal(), None);
+        assert!(!ceiling.table_growing(0, TABLE_ELEMENTS + 1, Some(TABLE_ELEMENTS)).unwrap());
+        assert_eq!(ceiling.refusal().unwrap().0, Limit::Tables);
     }
 
     #[test]

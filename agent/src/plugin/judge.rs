@@ -10,6 +10,7 @@ use wasmtime::{Error, PoolConcurrencyLimitError, Trap};
 
 use super::bindings::{checker, types};
 use super::convert;
+use super::limit::{Limit, Tally};
 use super::masks::Masks;
 use super::tidy::{self, Tidy};
 use crate::config::quantity;
@@ -17,6 +18,12 @@ use crate::outcome::{Attribute, ErrorType, Exchange, Report, RetryAdvice, Value}
 
 /// Bytes of everything that a report says.
 pub(super) const OUTPUT: usize = 256 << 10;
+
+/// What may be copied out of a guest in one call: the largest body that can be sent, and what belongs to it.
+pub(super) const HOSTCALL: usize = 4 << 20;
+
+/// Handles that a guest may hold at the same time.
+pub(super) const HANDLES: usize = 1000;
 
 /// How a call ended.
 pub(super) enum Ended<T> {
@@ -30,8 +37,8 @@ pub(super) enum Ended<T> {
 
 /// What the host saw besides.
 pub(super) struct Seen {
-    /// The limit of memory that it wanted to pass.
-    pub(super) memory: Option<u64>,
+    /// The limit of memory or of a table that it wanted to pass, and what to say of it.
+    pub(super) memory: Option<(Limit, String)>,
     /// The limit of CPU time that it passed.
     pub(super) cpu: Option<Duration>,
     /// How long it had.
@@ -51,22 +58,35 @@ pub(super) trait Said {
 
 /// The fault of plugin or agent, or what the guest said.
 #[expect(clippy::result_large_err, reason = "made once in a run and handed on, never kept")]
-pub(super) fn sift<T: Said>(ended: Ended<T>, seen: Seen, masks: &Masks) -> Result<T, Report> {
-    if let Some(limit) = seen.memory {
-        let limit = quantity::show_size(limit);
-        return Err(Report::fault(ErrorType::PluginLimitMemory, format!("the plugin wanted more than its {limit} of memory")));
+pub(super) fn sift<T: Said>(ended: Ended<T>, seen: Seen, masks: &Masks, tally: &mut Tally) -> Result<T, Report> {
+    let limit = |tally: &mut Tally, limit, error_type, message| {
+        tally.note(limit, 1);
+        Err(Report::fault(error_type, message))
+    };
+    if let Some((reached, message)) = seen.memory {
+        return limit(tally, reached, ErrorType::PluginLimitMemory, message);
     }
-    if let Some(limit) = seen.cpu {
-        let limit = quantity::show_duration(limit);
-        return Err(Report::fault(ErrorType::PluginLimitCpu, format!("the plugin used more than its {limit} of CPU time")));
+    if let Some(cpu) = seen.cpu {
+        let message = format!("the plugin used more than its {} of CPU time", quantity::show_duration(cpu));
+        return limit(tally, Limit::Cpu, ErrorType::PluginLimitCpu, message);
     }
     match &ended {
         Ended::TimeIsUp => {
             let message = format!("the plugin did not come back within {}", quantity::show_duration(seen.time));
-            return Err(Report::fault(ErrorType::PluginLimitTime, message));
+            return limit(tally, Limit::Time, ErrorType::PluginLimitTime, message);
         }
-        Ended::Broke(error) if is_too_much(error) => return Err(too_much()),
-        Ended::Returned(Ok(said)) if said.weight() > OUTPUT => return Err(too_much()),
+        Ended::Broke(error) if is(error, TOO_MUCH_DATA) => {
+            let message = format!("the plugin handed over more than {} in one call", quantity::show_size(HOSTCALL as u64));
+            return limit(tally, Limit::Data, ErrorType::PluginLimitOutput, message);
+        }
+        Ended::Broke(error) if is(error, TOO_MANY_HANDLES) => {
+            let message = format!("the plugin wanted to hold more than {HANDLES} handles");
+            return limit(tally, Limit::Handles, ErrorType::PluginLimitMemory, message);
+        }
+        Ended::Returned(Ok(said)) if said.weight() > OUTPUT => {
+            let message = format!("the plugin said more than {}", quantity::show_size(OUTPUT as u64));
+            return limit(tally, Limit::Report, ErrorType::PluginLimitOutput, message);
+        }
         _ => {}
     }
     if let (Some(rule), true) = (seen.denied, accuses(&ended)) {
@@ -87,13 +107,12 @@ fn accuses<T: Said>(ended: &Ended<T>) -> bool {
     }
 }
 
-fn too_much() -> Report {
-    Report::fault(ErrorType::PluginLimitOutput, format!("the plugin said more than {}", quantity::show_size(OUTPUT as u64)))
-}
+/// Errors of the engine that have no type that could be asked for.
+const TOO_MUCH_DATA: &str = "fuel allocated for hostcalls";
+const TOO_MANY_HANDLES: &str = "handle limit exceeded";
 
-/// The engine's own error has no type that could be asked for.
-fn is_too_much(error: &Error) -> bool {
-    !error.is::<Trap>() && error.root_cause().to_string().contains("fuel allocated for hostcalls")
+fn is(error: &Error, words: &str) -> bool {
+    !error.is::<Trap>() && error.root_cause().to_string().contains(words)
 }
 
 fn broken(error: &Error, masks: &Masks) -> Report {
@@ -129,7 +148,7 @@ fn failed(failure: types::Failure, masks: &Masks) -> Report {
 }
 
 /// What a report says, within the limits of the contract, or why it contradicts itself.
-pub(super) fn report(said: checker::Report, masks: &Masks) -> Report {
+pub(super) fn report(said: checker::Report, masks: &Masks, tally: &mut Tally) -> Report {
     let error_type = match (said.verdict, said.fault) {
         (types::Verdict::Success, None) => None,
         (types::Verdict::Success, Some(_)) => return contradiction("success, and a fault"),
@@ -141,7 +160,8 @@ pub(super) fn report(said: checker::Report, masks: &Masks) -> Report {
     }
     let tidy = Tidy(masks);
     let retry = said.retry.filter(|_| error_type.is_some());
-    Report {
+    let items = said.expectations.len() + said.measurements.len() + said.events.len() + said.attributes.len();
+    let report = Report {
         error_type,
         message: tidy.message(said.message, error_type.map_or("success", ErrorType::word)),
         expectations: tidy.expectations(said.expectations),
@@ -149,7 +169,10 @@ pub(super) fn report(said: checker::Report, masks: &Masks) -> Report {
         events: tidy.events(said.events),
         attributes: tidy.attributes(said.attributes, tidy::ATTRIBUTES),
         retry: retry.map(|advice| RetryAdvice { after: advice.after.map(Duration::from_nanos) }),
-    }
+    };
+    let kept = report.expectations.len() + report.measurements.len() + report.events.len() + report.attributes.len();
+    tally.note(Limit::Report, items.saturating_sub(kept));
+    report
 }
 
 fn contradiction(what: &str) -> Report {
@@ -234,7 +257,11 @@ mod tests {
     }
 
     fn judged(ended: Ended<checker::Report>, seen: Seen) -> Report {
-        sift(ended, seen, &Masks::default()).map_or_else(|fault| fault, |said| report(said, &Masks::default()))
+        sift(ended, seen, &Masks::default(), &mut Tally::default()).map_or_else(|fault| fault, told)
+    }
+
+    fn told(said: checker::Report) -> Report {
+        report(said, &Masks::default(), &mut Tally::default())
     }
 
     fn failure() -> Ended<checker::Report> {
@@ -243,18 +270,19 @@ mod tests {
 
     #[test]
     fn of_several_faults_the_first_of_the_order_is_told() {
-        let (memory, cpu, denied) = (|| Some(1 << 20), || Some(Duration::from_millis(100)), || Some("rule".to_owned()));
+        let (memory, cpu, denied) =
+            (|| Some((Limit::Memory, String::new())), || Some(Duration::from_millis(100)), || Some("rule".to_owned()));
         let trap = || Ended::Broke(Trap::UnreachableCodeReached.into());
-        let told = |ended, seen| judged(ended, seen).error_type.map(ErrorType::word);
-        assert_eq!(told(trap(), Seen { memory: memory(), cpu: cpu(), denied: denied(), ..seen() }), Some("plugin_limit_memory"));
-        assert_eq!(told(trap(), Seen { cpu: cpu(), denied: denied(), ..seen() }), Some("plugin_limit_cpu"));
-        assert_eq!(told(Ended::TimeIsUp, Seen { denied: denied(), ..seen() }), Some("plugin_limit_time"));
-        assert_eq!(told(trap(), Seen { denied: denied(), ..seen() }), Some("denied"));
-        assert_eq!(told(failure(), Seen { denied: denied(), ..seen() }), Some("denied"));
-        assert_eq!(told(trap(), seen()), Some("plugin_trap"));
-        assert_eq!(told(failure(), seen()), Some("status"));
+        let word = |ended, seen| judged(ended, seen).error_type.map(ErrorType::word);
+        assert_eq!(word(trap(), Seen { memory: memory(), cpu: cpu(), denied: denied(), ..seen() }), Some("plugin_limit_memory"));
+        assert_eq!(word(trap(), Seen { cpu: cpu(), denied: denied(), ..seen() }), Some("plugin_limit_cpu"));
+        assert_eq!(word(Ended::TimeIsUp, Seen { denied: denied(), ..seen() }), Some("plugin_limit_time"));
+        assert_eq!(word(trap(), Seen { denied: denied(), ..seen() }), Some("denied"));
+        assert_eq!(word(failure(), Seen { denied: denied(), ..seen() }), Some("denied"));
+        assert_eq!(word(trap(), seen()), Some("plugin_trap"));
+        assert_eq!(word(failure(), seen()), Some("status"));
         let own = Ended::Returned(Err(types::Failure::Internal(String::new())));
-        assert_eq!(told(own, seen()), Some("plugin_failure"));
+        assert_eq!(word(own, seen()), Some("plugin_failure"));
     }
 
     #[test]
@@ -274,9 +302,9 @@ mod tests {
             said(types::Verdict::Success, Some(types::Fault::Other)),
             with(unmet),
         ] {
-            assert_eq!(report(wrong, &Masks::default()).error_type, Some(ErrorType::PluginAnswer));
+            assert_eq!(told(wrong).error_type, Some(ErrorType::PluginAnswer));
         }
-        assert_eq!(report(with(soft), &Masks::default()).error_type, None);
+        assert_eq!(told(with(soft)).error_type, None);
     }
 
     #[test]
@@ -292,9 +320,9 @@ mod tests {
     fn advice_to_try_again_is_ignored_with_success_and_given_by_what_is_unavailable() {
         let advice = || Some(checker::RetryAdvice { after: Some(1_000_000_000) });
         let success = checker::Report { retry: advice(), ..said(types::Verdict::Success, None) };
-        assert_eq!(report(success, &Masks::default()).retry, None);
+        assert_eq!(told(success).retry, None);
         let failure = checker::Report { retry: advice(), ..said(types::Verdict::Failure, Some(types::Fault::Dns)) };
-        assert_eq!(report(failure, &Masks::default()).retry, Some(RetryAdvice { after: Some(Duration::from_secs(1)) }));
+        assert_eq!(told(failure).retry, Some(RetryAdvice { after: Some(Duration::from_secs(1)) }));
         let unavailable = Ended::Returned(Err(types::Failure::Unavailable("later".to_owned())));
         assert_eq!(judged(unavailable, seen()).retry, Some(RetryAdvice { after: None }));
     }

@@ -1,4 +1,4 @@
-//! Bytes -> a plugin that can be run: compiled or found compiled, its imports served, its own words judged.
+//! Bytes -> a plugin that can be run: found compiled or compiled elsewhere, its imports served, its own words judged.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,27 +10,24 @@ use wasmtime::{Engine, Error};
 use super::attempt::{attend, store};
 use super::bindings::{Check, CheckPre, Summary, SummaryPre, types};
 use super::cache::{Described, Entry};
-use super::engine::Ceiling;
+use super::compiler::{self, COMPONENT};
+use super::engine::{Ceiling, max_memory};
+use super::fit::fit;
 use super::judge::{self, Said, Seen};
 use super::lend::{Confined, Journal, Lent};
+use super::limit::Tally;
 use super::masks::Masks;
 use super::meter::Meter;
 use super::tidy::{MESSAGE, Tidy};
-use super::{Host, Kind, Limits, Manifest, Plugin, PluginError, manifest};
+use super::{Host, Kind, Limits, Manifest, Plugin, PluginError, manifest, wasi};
 use crate::clock::Instant;
 use crate::config::quantity;
-
-const COMPONENT: usize = 32 << 20;
 
 /// Of `describe`.
 const CPU: Duration = Duration::from_millis(250);
 
 /// Nothing that `describe` could wait for is served, so this is for a machine that is starved of CPU.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-const PACKAGE: &str = "vedette:plugin/";
-const FOR_CHECKERS: [&str; 9] = ["types", "net", "log", "clock", "random", "secrets", "state", "trace", "http"];
-const FOR_SUMMARISERS: [&str; 2] = ["types", "log"];
 
 /// A plugin, ready to be run.
 pub(super) struct Loaded {
@@ -65,18 +62,27 @@ impl std::fmt::Debug for Loaded {
     }
 }
 
-/// A compiled component, and what it said of itself when it was compiled.
+/// A compiled component.
 struct Compiled {
     component: Component,
-    digest: String,
-    /// None if it has not been asked yet.
-    described: Option<Described>,
+    origin: Origin,
+}
+
+/// Where machine code is from.
+enum Origin {
+    /// It is part of this program.
+    Embedded,
+    /// It was kept, with what the plugin said of itself.
+    Kept(Described),
+    /// It has just been made, and is kept once the plugin has said what it is.
+    New(Vec<u8>),
 }
 
 /// Everything that checkers may import.
 pub(super) fn for_checkers(engine: &Engine) -> Result<Linker<Lent>, Error> {
     let mut linker = Linker::new(engine);
     Check::add_to_linker::<_, HasSelf<Lent>>(&mut linker, |lent| lent)?;
+    wasi::link(&mut linker)?;
     Ok(linker)
 }
 
@@ -98,78 +104,91 @@ impl Host {
     }
 
     async fn load_or_say(self: &Arc<Self>, bytes: Vec<u8>, embedded: Option<&'static [u8]>) -> Result<(String, Manifest, Guest), String> {
-        let host = self.clone();
-        let compiled = tokio::task::spawn_blocking(move || host.compile(&bytes, embedded)).await;
-        let Compiled { component, digest, described } = compiled.map_err(|error| format!("compiling it failed: {error}"))??;
+        let (host, bytes) = (self.clone(), Arc::new(bytes));
+        let component = bytes.clone();
+        let found = aside(move || host.find(&component, embedded)).await?;
+        let (digest, found) = found;
+        let Compiled { component, origin } = match found {
+            Some(compiled) => compiled,
+            None => self.compile(bytes, embedded.is_some()).await?,
+        };
         let guest = self.link(&component)?;
-        let (described, fresh) = match described {
-            Some(described) => (described, false),
-            None => (self.describe(&component, guest.kind()).await?, true),
+        let (described, new) = match origin {
+            Origin::Kept(described) => (described, None),
+            Origin::Embedded => (self.describe(&component, guest.kind()).await?, None),
+            Origin::New(code) => (self.describe(&component, guest.kind()).await?, Some(code)),
         };
         let host = self.clone();
-        let judged = tokio::task::spawn_blocking(move || {
+        aside(move || {
             let judged = manifest::judge(described.clone())?;
-            if fresh && embedded.is_none() {
-                host.keep(&component, &digest, described);
+            if let Some(artefact) = new {
+                host.cache.keep(&digest, &Entry { described, artefact });
             }
-            Ok::<_, String>((digest, judged))
-        });
-        let (digest, manifest) = judged.await.map_err(|error| format!("judging it failed: {error}"))??;
-        Ok((digest, manifest, guest))
+            Ok((digest, judged, guest))
+        })
+        .await
     }
 
-    /// Finds it compiled, or compiles it. Takes its time.
-    fn compile(&self, bytes: &[u8], embedded: Option<&[u8]>) -> Result<Compiled, String> {
+    /// Its digest, and what is there of it already: in this program, or in the cache.
+    fn find(&self, bytes: &[u8], embedded: Option<&[u8]>) -> Result<(String, Option<Compiled>), String> {
         if bytes.len() > COMPONENT {
             let most = quantity::show_size(COMPONENT as u64);
-            return Err(format!("it has {} bytes; a component has at most {most}", bytes.len()));
+            return Err(format!("it is too large: a component has at most {most}"));
         }
         is_component(bytes)?;
         let digest = format!("{:x}", Sha256::digest(bytes));
-        if let Some(component) = embedded.and_then(|code| deserialize(&self.engine, &zstd::decode_all(code).ok()?)) {
-            self.options.vitals.plugin_cache.add(&["true"], 1);
-            return Ok(Compiled { component, digest, described: None });
-        }
-        let found = self.cache.find(&digest).and_then(|entry| Some((deserialize(&self.engine, &entry.artefact)?, entry.described)));
+        let kept = || {
+            let Entry { described, artefact } = self.cache.find(&digest)?;
+            Some(Compiled { component: deserialize(&self.engine, &artefact).ok()?, origin: Origin::Kept(described) })
+        };
+        let found = match embedded.and_then(|code| deserialize(&self.engine, &zstd::decode_all(code).ok()?).ok()) {
+            Some(component) => Some(Compiled { component, origin: Origin::Embedded }),
+            None => kept(),
+        };
         self.options.vitals.plugin_cache.add(&[if found.is_some() { "true" } else { "false" }], 1);
-        if let Some((component, described)) = found {
-            return Ok(Compiled { component, digest, described: Some(described) });
-        }
-        let component = Component::from_binary(&self.engine, bytes).map_err(|error| said("it cannot be compiled", &error))?;
-        Ok(Compiled { component, digest, described: None })
+        Ok((digest, found))
     }
 
-    fn keep(&self, component: &Component, digest: &str, described: Described) {
-        if let Ok(artefact) = component.serialize() {
-            self.cache.keep(digest, &Entry { described, artefact });
-        }
+    /// Compiles it: in a process of its own, unless it is part of this program and so as good as its code.
+    async fn compile(self: &Arc<Self>, bytes: Arc<Vec<u8>>, builtin: bool) -> Result<Compiled, String> {
+        let host = self.clone();
+        let Some(program) = self.options.compiler.as_deref().filter(|_| !builtin) else {
+            return aside(move || {
+                let component = Component::from_binary(&host.engine, &bytes).map_err(|error| said("it cannot be compiled", &error))?;
+                let code = component.serialize().map_err(|error| said("it cannot be compiled", &error))?;
+                Ok(Compiled { component, origin: if builtin { Origin::Embedded } else { Origin::New(code) } })
+            })
+            .await;
+        };
+        let code = compiler::compile(program, max_memory(&self.options), &bytes).await?;
+        aside(move || {
+            let component = deserialize(&host.engine, &code).map_err(|error| said("it cannot be used", &error))?;
+            Ok(Compiled { component, origin: Origin::New(code) })
+        })
+        .await
     }
 
     /// Resolves imports and exports.
     fn link(&self, component: &Component) -> Result<Guest, String> {
-        let kind = kind(&self.engine, component)?;
-        let served = match kind {
-            Kind::Checker => &FOR_CHECKERS[..],
-            Kind::Summariser => &FOR_SUMMARISERS[..],
-        };
-        is_served(&self.engine, component, served)?;
-        let guest = match kind {
+        let guest = match fit(&self.engine, component)? {
             Kind::Checker => self.checkers.instantiate_pre(component).and_then(CheckPre::new).map(Guest::Checker),
             Kind::Summariser => self.summarisers.instantiate_pre(component).and_then(SummaryPre::new).map(Guest::Summariser),
         };
         guest.map_err(|error| said("it does not fit this version of the plugin interface", &error))
     }
 
-    /// Asks it what it is, in an instance in which every import traps.
+    /// Asks it what it is, in an instance in which every import traps but those of WASI.
     async fn describe(&self, component: &Component, kind: Kind) -> Result<Described, String> {
         let mut linker = Linker::<Confined>::new(&self.engine);
-        let pre = linker.define_unknown_imports_as_traps(component).and_then(|()| linker.instantiate_pre(component));
+        let with_wasi = if kind == Kind::Checker { wasi::link(&mut linker) } else { Ok(()) };
+        let pre =
+            with_wasi.and_then(|()| linker.define_unknown_imports_as_traps(component)).and_then(|()| linker.instantiate_pre(component));
         let pre = pre.map_err(|error| said("it does not fit this version of the plugin interface", &error))?;
         let deadline = Instant::now() + PATIENCE;
         let Some(_slot) = self.quick_slot(deadline).await else { return Err("no free slot to ask it what it is".to_owned()) };
         let meter = Meter::new(self.ticker.clone(), CPU);
         let ceiling = Ceiling::new(Limits::default().memory.min(self.options.max_memory));
-        let mut store = store(&self.engine, Confined { ceiling, journal: Journal::closed() }, meter.clone());
+        let mut store = store(&self.engine, Confined::new(ceiling, Journal::closed()), meter.clone());
         let ended = attend(&meter, deadline, async {
             let manifest = match kind {
                 Kind::Checker => {
@@ -185,9 +204,11 @@ impl Host {
         })
         .await;
         let Confined { ceiling, .. } = store.into_data();
-        let seen =
-            Seen { memory: ceiling.refused.then(|| ceiling.limit()), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
-        let manifest = judge::sift::<types::Manifest>(ended, seen, &Masks::default()).map_err(|report| {
+        let seen = Seen { memory: ceiling.refusal(), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
+        let mut tally = Tally::default();
+        let said = judge::sift::<types::Manifest>(ended, seen, &Masks::default(), &mut tally);
+        tally.count(&self.options.vitals);
+        let manifest = said.map_err(|report| {
             let message = report.message;
             if message.contains("unknown import") {
                 return "it calls an import while it is asked what it is; `describe` has to answer by itself".to_owned();
@@ -234,48 +255,23 @@ fn is_component(bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-fn kind(engine: &Engine, component: &Component) -> Result<Kind, String> {
-    let ty = component.component_type();
-    let exports = |wanted: &str| ty.exports(engine).any(|(name, _)| interface(name) == Some(wanted));
-    match (exports("checker"), exports("summariser")) {
-        (true, false) => Ok(Kind::Checker),
-        (false, true) => Ok(Kind::Summariser),
-        (true, true) => Err(format!("it exports both `{PACKAGE}checker` and `{PACKAGE}summariser`; a plugin is one of them")),
-        (false, false) => Err(format!("it exports neither `{PACKAGE}checker` nor `{PACKAGE}summariser`, so it is no plugin")),
-    }
+/// Takes machine code. An error if it was made for another engine, or wants more than this one's slots have.
+#[expect(unsafe_code, reason = "machine code is taken from our own compiler: see the comment")]
+fn deserialize(engine: &Engine, artefact: &[u8]) -> Result<Component, Error> {
+    // SAFETY: the bytes are what `Component::serialize` or `Engine::precompile_component` gave, and nobody else had a
+    // hand in them. Either they are part of this binary, where the build script put them; or they come through a pipe
+    // from this very program, started to compile (`compiler.rs`); or they come out of a file that this user owns and
+    // nobody else may write to, in a directory that nobody else may enter, and their checksum holds (`cache.rs`). Who
+    // could forge them could as well replace this program.
+    unsafe { Component::deserialize(engine, artefact) }
 }
 
-fn is_served(engine: &Engine, component: &Component, served: &[&str]) -> Result<(), String> {
-    let ty = component.component_type();
-    let unserved = ty.imports(engine).find(|(name, _)| !interface(name).is_some_and(|name| served.contains(&name)));
-    let Some((name, _)) = unserved else { return Ok(()) };
-    let hint = if name.starts_with("wasi:") {
-        "a plugin has no WASI: build it for `wasm32-unknown-unknown`"
-    } else if served.len() == FOR_SUMMARISERS.len() && interface(name).is_some_and(|name| FOR_CHECKERS.contains(&name)) {
-        "a summariser has its log and nothing else"
-    } else {
-        "this version of vedette does not have it"
-    };
-    Err(format!("it imports `{}`, which is not served: {hint}", Tidy(&Masks::default()).text(name.to_owned(), MESSAGE)))
-}
-
-/// `http` of `vedette:plugin/http@0.1.0`.
-fn interface(name: &str) -> Option<&str> {
-    let name = name.strip_prefix(PACKAGE)?;
-    Some(name.split_once('@').map_or(name, |(name, _)| name))
-}
-
-/// Takes an artefact of the cache or of the build script. None if it was made by another engine.
-#[expect(unsafe_code, reason = "machine code is taken from the cache, or from this binary: see the comment")]
-fn deserialize(engine: &Engine, artefact: &[u8]) -> Option<Component> {
-    // SAFETY: either the bytes are part of this binary, where the build script put them; or they are what
-    // `Component::serialize` gave to a process of this user: they come out of a file that this user owns and nobody else
-    // may write to, in a directory that nobody else may enter, and their checksum holds (`cache.rs`). Who could forge
-    // them could as well replace this program.
-    unsafe { Component::deserialize(engine, artefact) }.ok()
+/// Does what takes its time where nobody waits behind it.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, String> + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(format!("a defect of the agent: {error}")))
 }
 
 /// One line of an error of the engine.
-fn said(what: &str, error: &Error) -> String {
+pub(super) fn said(what: &str, error: &Error) -> String {
     Tidy(&Masks::default()).text(format!("{what}: {error:#}"), MESSAGE)
 }

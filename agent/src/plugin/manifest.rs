@@ -10,6 +10,7 @@ use crate::outcome::Instrument;
 const NAME: usize = 128;
 const SUMMARY: usize = 256;
 const SCHEMA: usize = 256 << 10;
+const SCHEMES: usize = 64;
 const MEASUREMENTS: usize = 256;
 const DESCRIPTION: usize = 512;
 
@@ -43,6 +44,9 @@ pub(super) fn judge(described: Described) -> Result<Manifest, String> {
     }
     if let Some(scheme) = described.target_schemes.iter().find(|scheme| !is_scheme(scheme)) {
         return Err(format!("`{}` is no scheme of URLs in lower case", tidy.text(scheme.clone(), NAME)));
+    }
+    if described.target_schemes.len() > SCHEMES {
+        return Err(format!("it names more than {SCHEMES} schemes of targets"));
     }
     if described.measurements.len() > MEASUREMENTS {
         return Err(format!("it declares more than {MEASUREMENTS} measurements"));
@@ -144,7 +148,7 @@ mod tests {
     #[test]
     fn what_is_not_as_it_has_to_be_is_refused_and_named() {
         type Change = fn(&mut Described);
-        let wrong: [(Change, &str); 9] = [
+        let wrong: [(Change, &str); 10] = [
             (|it| it.name = "plugin".to_owned(), "`plugin` has to be"),
             (|it| it.name = "a:b\n".to_owned(), "has to be"),
             (|it| it.version = "1.0".to_owned(), "`1.0` is not SemVer"),
@@ -153,6 +157,7 @@ mod tests {
             (|it| it.config_schema = r#"{"type": "nonsense"}"#.to_owned(), "no JSON Schema"),
             (|it| it.config_schema = format!("{{\"title\": \"{}\"}}", "x".repeat(SCHEMA)), "at most"),
             (|it| it.target_schemes = vec!["HTTP".to_owned()], "`HTTP` is no scheme"),
+            (|it| it.target_schemes = vec!["http".to_owned(); SCHEMES + 1], "more than 64 schemes"),
             (|it| it.measurements[0].name = "Cart".to_owned(), "`Cart` has to be"),
         ];
         for (change, expected) in wrong {

@@ -65,6 +65,18 @@ impl Masks {
         }
     }
 
+    /// Masks a text and cuts it to at most so many bytes, where a character ends. What is far behind the cut is not looked at: it may be megabytes of it. What
+    /// remains of a secret that stood across the first cut is in the last bytes, and they go too.
+    pub(super) fn apply_within(&self, text: &mut String, most: usize) {
+        let longest = self.all.first().map_or(0, String::len);
+        let enough = most.saturating_mul(4).saturating_add(longest);
+        let cut = text.len() > enough;
+        text.truncate(text.floor_char_boundary(enough));
+        self.apply(text);
+        let tail = if cut { longest } else { 0 };
+        text.truncate(text.floor_char_boundary(text.len().saturating_sub(tail).min(most)));
+    }
+
     /// Those that stand in an answer of the target: secrets only, since the guest has to read its own token.
     pub(super) fn of_secrets(&self) -> Sealed {
         Sealed(self.secrets.clone())
@@ -176,6 +188,16 @@ mod tests {
     #[test]
     fn of_two_secrets_the_longer_is_masked_first() {
         assert_eq!(masked(&masks(&[b"token", b"token-two"]), "token-two token"), "*** ***");
+    }
+
+    #[test]
+    fn however_long_a_text_no_part_of_a_secret_is_left_of_it() {
+        let masks = masks(&[&[b's'; 100]]);
+        for before in 0..1_000 {
+            let mut text = format!("{}{}{}", "x".repeat(before), "s".repeat(100 * 20), "y".repeat(1000));
+            masks.apply_within(&mut text, 256);
+            assert!(text.len() <= 256 && !text.contains('s'), "{before}: {text}");
+        }
     }
 
     #[test]

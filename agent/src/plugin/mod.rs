@@ -1,15 +1,18 @@
 //! The sandbox: wasmtime lives here only. Compiles plugins, lends them the network, runs them, judges their reports.
 //!
-//! `load` makes a [`Plugin`] of bytes (through `cache`, `manifest`); `attempt` and `summarise` call it, each in a fresh instance in a slot of `engine`,
+//! `load` makes a [`Plugin`] of bytes (through `cache`, `compiler`, `fit`, `manifest`); `attempt` and `summarise` call it, each in a fresh instance in a slot of `engine`,
 //! polled by `meter`; `lend` serves its imports; `judge` and `tidy` make of its answer what may leave, with `masks` over known secrets.
 
 mod attempt;
 mod bindings;
 mod cache;
+mod compiler;
 mod convert;
 mod engine;
+mod fit;
 mod judge;
 mod lend;
+mod limit;
 mod load;
 mod manifest;
 mod masks;
@@ -17,6 +20,7 @@ mod meter;
 mod summarise;
 mod tidy;
 mod tuning;
+mod wasi;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,6 +42,8 @@ use crate::outcome::{
     Event, Exchange, Identity, Instrument, Label, Measurement, Outcome, Report, Sli, SpanId, State, Step, Stretch, TraceId,
 };
 use crate::vitals::Vitals;
+
+pub use self::compiler::{COMMAND as COMPILE_COMMAND, COMPONENT as COMPONENT_LIMIT, child as compile_for_parent, this_program};
 
 /// The most linear memory that any guest may be given, whatever the configuration says, in bytes.
 pub const MEMORY_LIMIT: u64 = tuning::MEMORY_LIMIT;
@@ -72,6 +78,9 @@ pub struct HostOptions {
     pub max_memory: u64,
     /// Where compiled plugins are kept; none = memory only.
     pub cache: Option<PathBuf>,
+    /// The program that is started to compile components, see [`this_program`]; none = they are compiled in this
+    /// process, which only what tests itself should do.
+    pub compiler: Option<PathBuf>,
     /// What is lent to guests.
     pub network: Network,
     /// Counted here.

@@ -7,6 +7,7 @@ use super::bindings::{SummaryPre, summariser, types};
 use super::engine::Ceiling;
 use super::judge::{self, Said, Seen};
 use super::lend::{Confined, Journal};
+use super::limit::{Limit, Tally};
 use super::load::{Guest, Loaded};
 use super::masks::Masks;
 use super::meter::Meter;
@@ -44,7 +45,7 @@ impl Loaded {
         };
         let meter = Meter::new(host.ticker.clone(), CPU);
         let ceiling = Ceiling::new(Limits::default().memory.min(host.options.max_memory));
-        let confined = Confined { ceiling, journal: Journal::new(input.probe.clone()) };
+        let confined = Confined::new(ceiling, Journal::new(input.probe.clone()));
         let mut store = store(&host.engine, confined, meter.clone());
         let asked = asked(&input);
         let ended = attend(&meter, deadline, async {
@@ -54,13 +55,18 @@ impl Loaded {
             summary.vedette_plugin_summariser().call_summarise(&mut store, &asked, settings).await
         })
         .await;
-        let Confined { ceiling, journal } = store.into_data();
-        journal.close();
+        let Confined { ceiling, journal, .. } = store.into_data();
+        let mut tally = Tally::default();
+        tally.note(Limit::Log, journal.close());
         self.count_use(&host.options.vitals, &meter, ceiling.peak);
-        let seen =
-            Seen { memory: ceiling.refused.then(|| ceiling.limit()), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
-        let said = judge::sift(ended, seen, &Masks::default())?;
-        judged(said, &input.windows)
+        let seen = Seen { memory: ceiling.refusal(), cpu: meter.exceeded().then_some(CPU), time: PATIENCE, denied: None };
+        let said = judge::sift(ended, seen, &Masks::default(), &mut tally);
+        let judged = match said {
+            Ok(said) => judged(said, &input.windows, &mut tally),
+            Err(fault) => Err(fault),
+        };
+        tally.count(&host.options.vitals);
+        judged
     }
 }
 
@@ -128,8 +134,9 @@ fn previous(previous: &Previous) -> summariser::Previous {
 
 /// What it said, within the limits of the contract.
 #[expect(clippy::result_large_err, reason = "made once in a run and handed on, never kept")]
-fn judged(said: summariser::Summary, windows: &[Duration]) -> Result<Summarised, Report> {
+fn judged(said: summariser::Summary, windows: &[Duration], tally: &mut Tally) -> Result<Summarised, Report> {
     if said.memory.len() > MEMORY {
+        tally.note(Limit::State, 1);
         let message = format!("the summariser wants to keep {} bytes, at most {MEMORY} are", said.memory.len());
         return Err(Report::fault(ErrorType::PluginLimitOutput, message));
     }

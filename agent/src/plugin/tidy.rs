@@ -28,11 +28,10 @@ pub(super) struct Tidy<'a>(pub(super) &'a Masks);
 impl Tidy<'_> {
     /// A text without secrets and control characters, cut where a character ends.
     pub(super) fn text(&self, mut text: String, most: usize) -> String {
-        self.0.apply(&mut text);
+        self.0.apply_within(&mut text, most);
         if text.contains(char::is_control) {
             text = text.replace(char::is_control, " ");
         }
-        text.truncate(text.floor_char_boundary(most));
         text
     }
 
@@ -99,7 +98,11 @@ impl Tidy<'_> {
         })
     }
 
+    /// None of the agent's own, which nobody else may tell.
     fn event(&self, event: types::Event) -> Option<Event> {
+        if event.name.starts_with("vedette.") || event.name.starts_with("synthetic.") {
+            return None;
+        }
         Some(Event {
             at: crate::clock::Timestamp(event.at),
             severity: convert::severity(event.severity),
@@ -111,12 +114,14 @@ impl Tidy<'_> {
 
     /// Values may have lines; they are cut only.
     fn value(&self, mut text: String, most: usize) -> String {
-        self.0.apply(&mut text);
-        text.truncate(text.floor_char_boundary(most));
+        self.0.apply_within(&mut text, most);
         text
     }
 
     fn name(&self, mut name: String) -> Option<String> {
+        if name.len() > NAME {
+            return None;
+        }
         self.0.apply(&mut name);
         is_name(&name).then_some(name)
     }
@@ -194,6 +199,20 @@ mod tests {
         let many = (0..9).map(|number| attribute(&format!("a{}", number % 6), AttributeValue::Integer(number))).collect();
         let kept: Vec<Value> = tidied(many).into_iter().map(|attribute| attribute.value).collect();
         assert_eq!(kept, [6, 7, 8, 3].map(Value::Integer));
+    }
+
+    #[test]
+    fn events_of_the_agent_are_told_by_nobody_else() {
+        let event = |name: &str| types::Event {
+            at: 0,
+            severity: types::Severity::Error,
+            name: name.to_owned(),
+            message: String::new(),
+            attributes: Vec::new(),
+        };
+        let told = ["synthetic.check.state_changed", "vedette.x", "tls.certificate.expires_soon"].map(event).to_vec();
+        let kept = Tidy(&Masks::default()).events(told);
+        assert_eq!(kept.iter().map(|kept| kept.name.as_str()).collect::<Vec<_>>(), ["tls.certificate.expires_soon"]);
     }
 
     #[test]

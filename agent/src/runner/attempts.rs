@@ -81,6 +81,18 @@ pub(super) fn skipped(start: Start, why: ErrorType, message: impl Into<String>) 
     }
 }
 
+/// The outcome of a run whose plugin is not asked, because it broke too often before.
+pub(super) fn barred(start: Start, why: ErrorType, message: impl Into<String>) -> Outcome {
+    let anchor = Anchor::now();
+    Outcome {
+        result: RunResult::Error,
+        error_type: Some(why),
+        message: message.into(),
+        quarantined: true,
+        ..outcome(start, anchor, SpanId::random(), Vec::new())
+    }
+}
+
 /// The attempt, or what a panic in it makes of the run.
 async fn guarded<F, A>(this: Try, attempt: &mut F) -> Attempt
 where
@@ -125,6 +137,7 @@ fn outcome(start: Start, anchor: Anchor, root: SpanId, attempts: Vec<Attempt>) -
         anchor,
         ended: attempts.last().map_or(anchor.instant(), |attempt| attempt.stretch.end),
         attempts,
+        quarantined: false,
     }
 }
 

@@ -4,6 +4,7 @@
 //! cannot start says why (`late`, `capacity`) and is counted; nobody waits in a queue that grows.
 
 mod attempts;
+mod quarantine;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,20 +14,25 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::clock::{Instant, Timestamp};
-use crate::outcome::{Attempt, ErrorType, Outcome, TraceId, Trigger};
+use crate::clock::{Anchor, Instant, Timestamp};
+use crate::outcome::{Attempt, ErrorType, Event, Outcome, Severity, TraceId, Trigger};
 use crate::plan::Probe;
 use crate::plugin::Call;
 use crate::store::Store;
 use crate::vitals::Vitals;
 
 use attempts::{Start, Try};
+use quarantine::{Change, Conduct};
 
 pub use crate::config::budget;
 
 /// A guest has so much more to say what came of an attempt whose time is over. A run that is still within it when
 /// the next one is due delays that by as much.
 pub const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// Events of the agent: a probe's plugin is not asked any more, or is again.
+const QUARANTINED: &str = "synthetic.plugin.quarantined";
+const RELEASED: &str = "synthetic.plugin.released";
 
 /// Runs probes.
 #[derive(Debug)]
@@ -46,6 +52,8 @@ struct Lane {
     sequence: AtomicU64,
     /// When the run in flight has to have ended.
     ends_by: Mutex<Option<Instant>>,
+    /// How the plugin has behaved of late.
+    conduct: Mutex<Conduct>,
     /// What the guest keeps; read from the store before the first run.
     state: Mutex<Option<BTreeMap<String, Vec<u8>>>>,
 }
@@ -80,6 +88,7 @@ impl Runner {
                 free: Arc::new(Semaphore::new(1)),
                 sequence: AtomicU64::new(0),
                 ends_by: Mutex::default(),
+                conduct: Mutex::default(),
                 state: Mutex::default(),
             })
         };
@@ -105,9 +114,19 @@ impl Runner {
         Some(Admitted { lane, _free: free, _permit: permit })
     }
 
-    /// Runs a probe once, to its end.
+    /// Runs a probe once, to its end. A plugin in quarantine is not asked.
     pub async fn run(&self, admitted: Admitted, occasion: Occasion) -> Outcome {
         let lane = &admitted.lane;
+        let term = lane.conduct.lock().barred(Instant::now());
+        if let Some((until, fault)) = term {
+            return lane.barred(occasion, until, fault);
+        }
+        let mut outcome = self.attempts(lane, occasion).await;
+        self.judge_conduct(lane, &mut outcome);
+        outcome
+    }
+
+    async fn attempts(&self, lane: &Lane, occasion: Occasion) -> Outcome {
         let probe = &lane.probe;
         *lane.ends_by.lock() = Some(Instant::now() + budget(probe.timeout, probe.retries));
         self.vitals.in_flight.add(1);
@@ -136,6 +155,32 @@ impl Runner {
         outcome
     }
 
+    /// Puts the plugin into quarantine, or ends it: both are told once, as an event of the run that did it.
+    fn judge_conduct(&self, lane: &Lane, outcome: &mut Outcome) {
+        let (every, mut conduct) = (lane.probe.identity.every, lane.conduct.lock());
+        let change = conduct.take(outcome, outcome.ended, every);
+        outcome.quarantined = conduct.quarantined();
+        let Some(change) = change else { return };
+        let (service, faults) = (&lane.probe.identity.service, conduct.faults());
+        let (severity, name, message) = match change {
+            Change::Entered => {
+                self.vitals.plugin_quarantined.add(1);
+                tracing::warn!(service, faults, reason = outcome.message, "the plugin is in quarantine: it is asked less and less often");
+                let message = format!("{service}: the plugin is in quarantine after {faults} faults in a row: {}", outcome.message);
+                (Severity::Error, QUARANTINED, message)
+            }
+            Change::Left => {
+                self.vitals.plugin_quarantined.add(-1);
+                tracing::info!(service, "the plugin has left quarantine");
+                (Severity::Info, RELEASED, format!("{service}: the plugin has left quarantine: {}", outcome.message))
+            }
+        };
+        let event = Event { at: outcome.ended_at(), severity, name: name.to_owned(), message, attributes: Vec::new() };
+        if let Some(last) = outcome.attempts.last_mut() {
+            last.report.events.push(event);
+        }
+    }
+
     /// The outcome of so many runs in a row that did not take place.
     pub fn skip(&self, probe: usize, scheduled_at: Timestamp, runs: u64, why: ErrorType) -> Outcome {
         let lane = &self.lanes[probe];
@@ -147,7 +192,8 @@ impl Runner {
         };
         let start = lane.start(occasion);
         lane.sequence.fetch_add(runs.saturating_sub(1), Relaxed);
-        Outcome { runs, ..attempts::skipped(start, why, message) }
+        let quarantined = lane.conduct.lock().quarantined();
+        Outcome { runs, quarantined, ..attempts::skipped(start, why, message) }
     }
 
     fn call(&self, lane: &Lane, occasion: Occasion, this: Try) -> Call {
@@ -193,6 +239,17 @@ impl Lane {
             timeout: self.probe.timeout,
             retries: self.probe.retries,
         }
+    }
+
+    /// The outcome of a run whose plugin is not asked.
+    fn barred(&self, occasion: Occasion, until: Instant, fault: ErrorType) -> Outcome {
+        let until = Anchor::now().timestamp(until);
+        let faults = self.conduct.lock().faults();
+        attempts::barred(
+            self.start(occasion),
+            fault,
+            format!("quarantined until {until}: {faults} faults of the plugin in a row, the last {fault}"),
+        )
     }
 
     /// The lane, if the run in it is only about to say its last words.

@@ -297,6 +297,7 @@ pub(super) fn outcome(info: &ProbeInfo, fate: &Fate, kind: char, place: usize, a
         error_type,
         message,
         attempts,
+        quarantined: false,
     }
 }
 

@@ -47,6 +47,7 @@ pub(super) fn success() -> Outcome {
         error_type: None,
         message: "200 OK".to_owned(),
         attempts: Vec::new(),
+        quarantined: false,
     };
     outcome.attempts.push(attempt(&outcome, None));
     outcome

@@ -38,6 +38,7 @@ fn service(name: &str, report: Report) -> Service {
         error_type,
         message,
         attempts: vec![Attempt { span_id, stretch, report, steps: Vec::new(), exchanges: Vec::new() }],
+        quarantined: false,
     };
     let last_success = (result == RunResult::Success).then(|| outcome.ended_at());
     Service { outcome: Arc::new(outcome), last_success }

@@ -4,17 +4,23 @@ use std::time::Duration;
 
 use super::super::bindings::{http, net};
 use super::super::convert;
+use super::super::limit::Limit;
 use super::redirect;
 use super::secrets::Composed;
 use super::{Lent, Refusal};
 use crate::clock::Instant;
+use crate::config::quantity;
 use crate::network::{Field, NetError, Request, TlsOptions, TraceContext};
 
 /// Followed where the plugin says nothing.
 const REDIRECTS: u8 = 10;
 const MAX_REDIRECTS: u8 = 20;
 const FIELDS: usize = 256;
+/// Bytes of the value of one field.
+const FIELD: usize = 64 << 10;
 const REQUEST_BODY: usize = 1 << 20;
+/// Bytes that all exchanges of an attempt carry, both ways: two of the largest bodies.
+pub(super) const CARRIED: u64 = 128 << 20;
 const BODY: u32 = 10 << 20;
 const BODY_CEILING: u32 = 64 << 20;
 
@@ -37,6 +43,8 @@ pub(super) struct Prepared {
     pub(super) request: Request,
     /// Its body holds a secret.
     pub(super) secret_body: bool,
+    /// It may read less than was asked for, because the attempt has carried so much before.
+    pub(super) scant: bool,
 }
 
 impl http::Host for Lent {
@@ -44,7 +52,7 @@ impl http::Host for Lent {
         let prepared = self.prepare(request).map_err(|refusal| convert::refused(refusal.into()))?;
         let (network, grants, anchor) = (self.network.clone(), self.call.grants.clone(), self.call.anchor);
         let sealed = (!grants.secrets.is_empty()).then(|| self.masks.of_secrets());
-        let meter = self.meter.clone();
+        let (meter, scant) = (self.meter.clone(), prepared.scant);
         let exchanged = meter.wait_for(async move {
             let mut exchanged = redirect::exchange(&network, prepared, &grants.policy).await;
             if let (Some(sealed), Ok(answer)) = (&sealed, &mut exchanged.answer) {
@@ -55,7 +63,12 @@ impl http::Host for Lent {
             exchanged
         });
         let exchanged = exchanged.await;
+        self.carry(exchanged.exchanges.iter().filter_map(|exchange| exchange.body_size).sum());
         let answer = match exchanged.answer {
+            Err(NetError::BodyLimit(_)) if scant => {
+                let error = net::NetError::from(self.spent());
+                Err(http::FailedExchange { error, ..convert::failed(NetError::BodyLimit(0), &exchanged.exchanges, &anchor) })
+            }
             Ok(answer) => Ok(convert::response(answer, &exchanged.exchanges, &anchor)),
             Err(error) => {
                 if let NetError::Denied(rule) = &error {
@@ -74,16 +87,23 @@ impl Lent {
     pub(super) fn prepare(&mut self, request: http::Request) -> Result<Prepared, Refusal> {
         if self.asked >= self.call.limits.exchanges {
             let most = self.call.limits.exchanges;
-            return Err(Refusal::Exhausted(format!("{most} exchanges are all that an attempt may make")));
+            let what = format!("{most} exchanges are all that an attempt may make (`limits.exchanges`)");
+            return Err(self.exhaust(Limit::Exchanges, what));
         }
         self.asked += 1;
+        let left = CARRIED.saturating_sub(self.carried);
+        if left == 0 {
+            return Err(self.spent());
+        }
         let url = url(&request.url)?;
         let origin = url.origin();
         let method = self.method(&request.method)?;
         let fields = self.fields(request.fields, &origin)?;
         let body = self.body(request.body, &origin)?;
         let options = request.options;
-        let max_body = u64::from(options.max_body.unwrap_or(BODY).min(BODY_CEILING));
+        let wanted = u64::from(options.max_body.unwrap_or(BODY).min(BODY_CEILING));
+        let max_body = wanted.min(left);
+        self.carry((body.bytes.len() + fields.iter().map(|field| field.value.len()).sum::<usize>()) as u64);
         let request = Request {
             method,
             url,
@@ -99,7 +119,15 @@ impl Lent {
             trace: self.call.propagate.then_some(TraceContext { trace_id: self.call.trace_id, sampled: self.call.sampled }),
             masks: self.masks.all().to_vec(),
         };
-        Ok(Prepared { request, secret_body: body.secret })
+        Ok(Prepared { request, secret_body: body.secret, scant: max_body < wanted })
+    }
+
+    pub(super) fn carry(&mut self, bytes: u64) {
+        self.carried = self.carried.saturating_add(bytes);
+    }
+
+    fn spent(&mut self) -> Refusal {
+        self.exhaust(Limit::Bytes, format!("{} are all that the exchanges of an attempt may carry", quantity::show_size(CARRIED)))
     }
 
     fn method(&mut self, method: &str) -> Result<::http::Method, Refusal> {
@@ -121,7 +149,7 @@ impl Lent {
             if REFUSED.contains(&name.as_str()) {
                 return Err(invalid(format!("the field `{name}` is not the plugin's to set")));
             }
-            let Composed { bytes, secret } = self.compose_text(field.value, origin)?;
+            let Composed { bytes, secret } = self.compose_text(field.value, origin, FIELD)?;
             // The value is not shown: it may hold a secret.
             ::http::HeaderValue::from_bytes(&bytes)
                 .map_err(|_| invalid(format!("the value of the field `{name}` holds what may not stand in one")))?;
@@ -131,11 +159,7 @@ impl Lent {
     }
 
     fn body(&mut self, parts: Vec<super::super::bindings::secrets::BytesPart>, origin: &url::Origin) -> Result<Composed, Refusal> {
-        let body = self.compose_bytes(parts, origin)?;
-        if body.bytes.len() > REQUEST_BODY {
-            return Err(invalid(format!("the body has {} bytes, at most {REQUEST_BODY} are sent", body.bytes.len())));
-        }
-        Ok(body)
+        self.compose_bytes(parts, origin, REQUEST_BODY)
     }
 
     fn tls(&mut self, options: Option<net::TlsOptions>) -> Result<TlsOptions, Refusal> {

@@ -47,7 +47,7 @@ pub(in super::super) struct Journal {
     probe: Option<Arc<Identity>>,
     lines: u32,
     bytes: usize,
-    dropped: u64,
+    dropped: usize,
 }
 
 impl Journal {
@@ -62,6 +62,11 @@ impl Journal {
 
     fn enabled(severity: Severity) -> bool {
         at_level!(severity, LEVEL => tracing::enabled!(target: "vedette::guest", LEVEL))
+    }
+
+    /// A line that the guest wrote to stdout or stderr.
+    pub(in super::super) fn hear(&mut self, severity: Severity, line: String, masks: &Masks) {
+        self.write(severity, line, Vec::new(), masks);
     }
 
     fn write(&mut self, severity: Severity, message: String, attributes: Vec<types::Attribute>, masks: &Masks) {
@@ -85,17 +90,18 @@ impl Journal {
         at_level!(severity, LEVEL => tracing::event!(target: "vedette::guest", LEVEL, %check, target = %of_target, %plugin, "{line}"));
     }
 
-    /// Says once how much was dropped.
-    pub(in super::super) fn close(&self) {
+    /// Says once how many lines were dropped.
+    pub(in super::super) fn close(&self) -> usize {
         if let (Some(probe), 1..) = (&self.probe, self.dropped) {
             let (check, plugin, dropped) = (&probe.check, &probe.plugin, self.dropped);
             tracing::warn!(target: "vedette::guest", %check, %plugin, dropped, "the plugin wrote more log lines than a run may; the rest was dropped");
         }
+        self.dropped
     }
 }
 
 fn masked(mut text: String, masks: &Masks) -> String {
-    masks.apply(&mut text);
+    masks.apply_within(&mut text, LINE);
     text
 }
 

@@ -15,10 +15,14 @@ mod tests;
 
 use std::sync::Arc;
 
+use wasmtime_wasi::{WasiCtxView, WasiView};
+
 use super::bindings::{net, types};
 use super::engine::Ceiling;
+use super::limit::{Limit, Tally};
 use super::masks::Masks;
 use super::meter::Meter;
+use super::wasi::Wasi;
 use super::{Call, HostOptions};
 use crate::clock::Instant;
 use crate::network::Network;
@@ -42,6 +46,11 @@ pub(super) struct Lent {
     pub(super) kept: Kept,
     /// Exchanges that were asked for.
     asked: u32,
+    /// Bytes that they carried, both ways.
+    carried: u64,
+    pub(super) tally: Tally,
+    /// None as long as it asked nothing of WASI.
+    pub(super) wasi: Option<Box<Wasi>>,
     pub(super) exchanges: Vec<Exchange>,
     /// The first thing that it asked for and was not granted.
     pub(super) denied: Option<String>,
@@ -60,6 +69,9 @@ impl Lent {
             steps: Steps::new(call.parent),
             kept,
             asked: 0,
+            carried: 0,
+            tally: Tally::default(),
+            wasi: None,
             exchanges: Vec::new(),
             denied: None,
             call,
@@ -69,6 +81,13 @@ impl Lent {
     /// Notes that something was not granted.
     fn note_denial(&mut self, rule: &str) {
         self.denied.get_or_insert_with(|| rule.to_owned());
+    }
+
+    /// Notes that a budget of the run is used up. It was the operator who granted no more.
+    fn exhaust(&mut self, limit: Limit, what: String) -> Refusal {
+        self.tally.note(limit, 1);
+        self.note_denial(&what);
+        Refusal::Exhausted(what)
     }
 
     /// Notes that something was not granted, and refuses it.
@@ -103,6 +122,27 @@ impl From<Refusal> for net::NetError {
 pub(super) struct Confined {
     pub(super) ceiling: Ceiling,
     pub(super) journal: Journal,
+    wasi: Option<Box<Wasi>>,
+}
+
+impl Confined {
+    pub(super) fn new(ceiling: Ceiling, journal: Journal) -> Self {
+        Self { ceiling, journal, wasi: None }
+    }
+}
+
+impl WasiView for Lent {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let anchor = self.call.anchor;
+        self.wasi.get_or_insert_with(|| Wasi::new(Some(anchor))).view()
+    }
+}
+
+/// Clocks stand still: what is asked again answers the same.
+impl WasiView for Confined {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.wasi.get_or_insert_with(|| Wasi::new(None)).view()
+    }
 }
 
 /// Stores are limited by what they hold.

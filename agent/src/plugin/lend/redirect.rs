@@ -11,7 +11,7 @@ use crate::network::{Answer, Exchanged, NetError, Network, Policy, Request};
 
 /// Makes the exchange with its redirects.
 pub(super) async fn exchange(network: &Network, prepared: Prepared, policy: &Policy) -> Exchanged {
-    let Prepared { mut request, secret_body } = prepared;
+    let Prepared { mut request, secret_body, .. } = prepared;
     let most = request.redirects;
     if !secret_body || most == 0 {
         return network.exchange(request, policy).await;

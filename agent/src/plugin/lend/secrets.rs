@@ -21,25 +21,36 @@ pub(super) struct Composed {
     pub(super) secret: bool,
 }
 
+impl Composed {
+    fn within(&self, most: usize) -> Result<(), Refusal> {
+        let size = self.bytes.len();
+        if size > most { Err(Refusal::Invalid(format!("{size} bytes and more where at most {most} are sent"))) } else { Ok(()) }
+    }
+}
+
 impl Lent {
-    pub(super) fn compose_text(&mut self, parts: Vec<secrets::TextPart>, origin: &url::Origin) -> Result<Composed, Refusal> {
+    /// Puts a text of at most so many bytes together. A secret is named in fewer bytes than its value has, so that it has to be looked at while it grows.
+    pub(super) fn compose_text(&mut self, parts: Vec<secrets::TextPart>, origin: &url::Origin, most: usize) -> Result<Composed, Refusal> {
         let mut composed = Composed::default();
         for part in parts {
             match part {
                 secrets::TextPart::Literal(text) => composed.bytes.extend_from_slice(text.as_bytes()),
                 secrets::TextPart::Secret(wanted) => self.put(&wanted, origin, &mut composed)?,
             }
+            composed.within(most)?;
         }
         Ok(composed)
     }
 
-    pub(super) fn compose_bytes(&mut self, parts: Vec<secrets::BytesPart>, origin: &url::Origin) -> Result<Composed, Refusal> {
+    /// The same with bytes.
+    pub(super) fn compose_bytes(&mut self, parts: Vec<secrets::BytesPart>, origin: &url::Origin, most: usize) -> Result<Composed, Refusal> {
         let mut composed = Composed::default();
         for part in parts {
             match part {
                 secrets::BytesPart::Literal(bytes) => composed.bytes.extend_from_slice(&bytes),
                 secrets::BytesPart::Secret(wanted) => self.put(&wanted, origin, &mut composed)?,
             }
+            composed.within(most)?;
         }
         Ok(composed)
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::bindings::state;
+use super::super::limit::Limit;
 use super::Lent;
 
 const KEY: usize = 128;
@@ -58,7 +59,10 @@ impl state::Host for Lent {
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) -> Result<(), state::StateError> {
-        self.kept.set(key, value).map_err(state::StateError::TooLarge)
+        self.kept.set(key, value).map_err(|refused| {
+            self.tally.note(Limit::State, 1);
+            state::StateError::TooLarge(refused)
+        })
     }
 
     fn delete(&mut self, key: String) -> Result<(), state::StateError> {

@@ -10,6 +10,7 @@ use super::super::bindings::http;
 use super::super::bindings::secrets::{BytesPart, Encoding, SecretUse, TextPart};
 use super::super::engine::Ticker;
 use super::super::{Grants, Limits, Secret};
+use super::http::CARRIED;
 use super::*;
 use crate::clock::Anchor;
 use crate::network::{Policy, Reach, Request};
@@ -67,7 +68,7 @@ fn lent(grants: Grants) -> Lent {
     let engine = Engine::new(config.epoch_interruption(true)).unwrap();
     let meter = Meter::new(Arc::new(Ticker::start(&engine).unwrap()), Duration::from_secs(1));
     let (network, vitals) = (Network::new(), Arc::default());
-    let options = HostOptions { slots: 1, max_memory: 1 << 20, cache: None, network, vitals };
+    let options = HostOptions { slots: 1, max_memory: 1 << 20, cache: None, compiler: None, network, vitals };
     Lent::new(call(grants), Instant::now(), meter, &options)
 }
 
@@ -170,6 +171,25 @@ fn a_secret_that_cannot_stand_where_it_is_wanted_is_refused() {
 fn a_body_has_a_mebibyte_at_most() {
     assert_eq!(refused(|request| request.body = vec![BytesPart::Literal(vec![0; 1 << 19]); 2]), None);
     assert_eq!(refused(|request| request.body = vec![BytesPart::Literal(vec![0; (1 << 19) + 1]); 2]), Some("invalid"));
+}
+
+#[test]
+fn a_field_does_not_grow_beyond_its_limit_however_small_its_parts() {
+    let parts =
+        |count| vec![http::RequestField { name: "x".to_owned(), value: vec![TextPart::Secret(wanted("token", Encoding::Raw)); count] }];
+    assert_eq!(refused(|request| request.fields = parts(9_000)), None);
+    assert_eq!(refused(|request| request.fields = parts(10_000)), Some("invalid"));
+}
+
+#[test]
+fn exchanges_carry_no_more_bytes_than_an_attempt_may() {
+    let mut lent = lent(grants());
+    lent.carried = CARRIED - (1 << 20);
+    let sent = prepared(&mut lent, |request| request.body = vec![BytesPart::Literal(vec![0; 1 << 19])]).unwrap();
+    assert_eq!(sent.max_body, 1 << 20, "what is left");
+    lent.carry(1 << 19);
+    assert_eq!(prepared(&mut lent, |_| {}).err(), Some("exhausted"));
+    assert!(lent.denied.as_ref().unwrap().contains("128MiB"), "{:?}", lent.denied);
 }
 
 #[test]

@@ -24,16 +24,23 @@ pub(in super::super) struct Steps {
     all: Vec<Step>,
     /// Places of those that are open, the innermost last.
     open: Vec<usize>,
+    /// How many were not recorded.
+    refused: usize,
 }
 
 impl Steps {
     pub(super) fn new(run: SpanId) -> Self {
-        Self { run, all: Vec::new(), open: Vec::new() }
+        Self { run, all: Vec::new(), open: Vec::new(), refused: 0 }
     }
 
     /// The innermost open step, or the run.
     pub(super) fn innermost(&self) -> SpanId {
         self.open.last().and_then(|&place| self.all.get(place)).map_or(self.run, |step| step.span_id)
+    }
+
+    /// How many were too many, or too deep.
+    pub(in super::super) fn refused(&self) -> usize {
+        self.refused
     }
 
     /// All steps; those that are still open end now, and failed.
@@ -52,6 +59,7 @@ impl Steps {
 
     fn begin(&mut self, name: String, now: Instant) -> u32 {
         if self.all.len() >= STEPS || self.open.len() >= DEPTH {
+            self.refused += 1;
             return VOID;
         }
         let place = self.all.len();
@@ -153,6 +161,7 @@ mod tests {
     fn beyond_8_deep_and_100_in_all_a_step_records_nothing() {
         let (mut deep, now) = (steps(), Instant::now());
         (0..9).for_each(|_| _ = deep.begin(String::new(), now));
+        assert_eq!(deep.refused(), 1);
         assert_eq!(deep.close(now, &Masks::default()).len(), 8);
         let mut many = steps();
         for _ in 0..150 {

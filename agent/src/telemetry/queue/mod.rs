@@ -36,7 +36,7 @@ use super::otlp::Signal;
 use crate::clock::Timestamp;
 
 pub(super) use home::Home;
-pub(super) use lane::Lane;
+pub(super) use lane::{Lane, Rest};
 
 /// An encoded request, before compression.
 #[derive(Clone, Debug, PartialEq)]

@@ -43,6 +43,8 @@ const PROCESS_FILES: MetricId = 27;
 const EXPORT_DROPPED: MetricId = 28;
 const EXPORT_SYNCED: MetricId = 29;
 const QUEUE_ITEMS: MetricId = 30;
+const PLUGIN_LIMITS: MetricId = 31;
+const PLUGIN_QUARANTINED: MetricId = 32;
 
 /// In the order of the constants above.
 pub(super) const METRICS: &[Known] = &[
@@ -82,6 +84,8 @@ pub(super) const METRICS: &[Known] = &[
     Known("vedette.export.dropped", Kind::Counter, "{item}", "Spans, points and records that were given up, by reason."),
     Known("vedette.export.synced", Kind::Counter, "{item}", "Spans, points and records that a power cut cannot take, or that left before."),
     Known("vedette.export.queue.items", Kind::Gauge, "{item}", "Spans, points and records in the queue."),
+    Known("vedette.plugin.limits", Kind::Counter, "{refusal}", "What limits of guests refused, by limit."),
+    Known("vedette.plugin.quarantined", Kind::Gauge, "{check}", "Probes whose plugin is in quarantine."),
 ];
 
 impl Table {
@@ -156,6 +160,8 @@ impl Table {
         self.own_lengths(PLUGIN_INSTANTIATE, &vitals.plugin_instantiate, now);
         self.own_gauge(PLUGIN_MEMORY, &[], vitals.plugin_memory_peak.get() as f64, now);
         self.own_family(PLUGIN_TRAPS, &["reason"], &vitals.plugin_traps, now);
+        self.own_family(PLUGIN_LIMITS, &["limit"], &vitals.plugin_limits, now);
+        self.own_gauge(PLUGIN_QUARANTINED, &[], vitals.plugin_quarantined.get() as f64, now);
         self.own_family(PLUGIN_CACHE, &["hit"], &vitals.plugin_cache, now);
     }
 

@@ -57,6 +57,8 @@ pub enum Deed {
     Ok,
     /// Asks the target.
     Http,
+    /// Asks the target, and traps over any other answer than 200, in the midst of a step.
+    Brittle,
     /// Asks the target more often than it may.
     ManyExchanges,
     /// Sends a secret to the target.
@@ -104,6 +106,7 @@ impl Checker for Hostile {
             Deed::Panic => panicking(),
             Deed::Ok => Ok(Report::success("ok")),
             Deed::Http => asked(&Request::get(&run.target.address)),
+            Deed::Brittle => brittle(&run.target.address),
             Deed::ManyExchanges => many_exchanges(&run.target.address, settings.times.unwrap_or(1000)),
             Deed::Secret => {
                 asked(&Request::get(&run.target.address).secret_field("x-secret", settings.secret.as_deref().unwrap_or_default()))
@@ -162,6 +165,12 @@ fn huge_report() -> Report {
 fn asked(request: &Request) -> Answer {
     let response = request.send()?;
     Ok(Report::success(format!("{} {}", response.status, response.text())))
+}
+
+fn brittle(address: &str) -> Answer {
+    let _open = Step::begin("asking");
+    let response = Request::get(address).send()?;
+    if response.status == 200 { Ok(Report::success("whole")) } else { trap() }
 }
 
 fn many_exchanges(address: &str, times: u32) -> Answer {
