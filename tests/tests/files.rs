@@ -117,16 +117,16 @@ async fn a_configuration_may_come_through_a_pipe_or_a_redirection() {
     pipe.write_all(config.as_bytes()).await.expect("the pipe takes it");
     drop(pipe);
     let output = piped.wait_with_output().await.expect("the program ends");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok: 1 checks, 1 probes\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok: /dev/stdin: 1 check, 1 target\n");
 
     let file = std::fs::File::open(home.write("any.yaml", &config)).expect("the file is there");
     let output = home.command().args(arguments).stdin(file).output().await.expect("the program ends");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok: 1 checks, 1 probes\n");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "ok: /dev/stdin: 1 check, 1 target\n");
 
     let fifo = fifo(&home);
     let (path, text) = (fifo.clone(), config.clone());
     let writer = std::thread::spawn(move || std::fs::OpenOptions::new().write(true).open(path)?.write_all(text.as_bytes()));
-    assert_eq!(home.vedette(["config", "check", "-c", &fifo]).await.stdout, "ok: 1 checks, 1 probes\n");
+    assert_eq!(home.vedette(["config", "check", "-c", &fifo]).await.stdout, format!("ok: {fifo}: 1 check, 1 target\n"));
     writer.join().expect("the writer ends").expect("the FIFO takes it");
 }
 

@@ -172,12 +172,15 @@ async fn the_process_that_compiles_has_no_environment_and_its_limits_before_it_r
 async fn a_plugin_that_is_none_is_a_mistake_of_the_file_and_nothing_runs() {
     let home = Home::new();
     let fragment = home.write("fragment.wasm", &HOSTILE[..HOSTILE.len() / 2]);
+    let huge = home.path("huge.wasm");
+    std::fs::File::create(&huge).unwrap().set_len((32 << 20) + 1).unwrap();
     let endless = PathBuf::from("/dev/zero");
-    for (source, words) in [(fragment, "it cannot be compiled"), (endless, "a component has at most 32MiB")] {
+    let sources = [(fragment, "plugin `odd`: it cannot be compiled"), (huge, "it is longer than 32MiB"), (endless, "it is a device")];
+    for (source, words) in sources {
         let check = serde_json::json!({"name": "it", "plugin": "odd", "target": "http://127.0.0.1:9/"});
         let finished = home.check_file(&serde_json::json!({"plugins": {"odd": {"source": source}}, "checks": [check]})).await;
         assert_eq!((finished.code, finished.stdout.as_str()), (2, ""), "{finished:#?}");
-        assert!(finished.stderr.contains("plugin `odd`") && finished.stderr.contains(words), "{finished:#?}");
+        assert!(finished.stderr.contains(words), "{finished:#?}");
     }
 }
 
