@@ -13,6 +13,7 @@ use super::tap::Marks;
 use super::verify::Seen;
 use super::{NetError, Waiting};
 use crate::clock::{Timestamp, nanos};
+use crate::config::visible;
 use crate::outcome::{Certificate, TlsInfo};
 
 /// What stands where a secret stood.
@@ -49,7 +50,7 @@ impl Masks {
                 text = text.replace(secret.as_str(), MASK);
             }
         }
-        text.chars().map(|char| if char.is_control() || matches!(char, '\u{2028}' | '\u{2029}') { ' ' } else { char }).collect()
+        text.replace(visible::is_hidden, " ")
     }
 
     /// Whether a secret occurs in these bytes.

@@ -3,6 +3,7 @@
 use super::bindings::types;
 use super::convert;
 use super::masks::Masks;
+use crate::config::visible;
 use crate::outcome::{Attribute, Event, Expectation, Measurement, Value};
 
 /// Bytes of a message for people.
@@ -26,11 +27,11 @@ pub(super) const ATTRIBUTES: usize = 64;
 pub(super) struct Tidy<'a>(pub(super) &'a Masks);
 
 impl Tidy<'_> {
-    /// A text without secrets and control characters, cut where a character ends.
+    /// A text without secrets and characters that nobody sees, cut where a character ends.
     pub(super) fn text(&self, mut text: String, most: usize) -> String {
         self.0.apply_within(&mut text, most);
-        if text.contains(char::is_control) {
-            text = text.replace(char::is_control, " ");
+        if text.contains(visible::is_hidden) {
+            text = text.replace(visible::is_hidden, " ");
         }
         text
     }

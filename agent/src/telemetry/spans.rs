@@ -7,7 +7,7 @@ use opentelemetry_proto::tonic::trace::v1::span::{Event, SpanKind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
 
-use super::otlp::{attribute, flag, integer, keys, real, reserved, text, texts};
+use super::otlp::{attribute, flag, integer, keys, real, text, texts};
 use crate::outcome::{Attempt, ErrorType, Exchange, Expectation, Outcome, Phase, Report, RunResult, SpanId, Step, Stretch};
 
 /// Sampled, and known not to have a remote parent.
@@ -90,9 +90,9 @@ fn root(outcome: &Outcome) -> Span {
     }
 }
 
-/// What a plugin noted of a run, without what only the agent may say.
+/// What a plugin noted of a run. What only the agent may say was dropped when the report was judged.
 fn noted(report: &Report) -> impl Iterator<Item = KeyValue> + '_ {
-    report.attributes.iter().filter(|noted| !reserved(&noted.name)).map(attribute)
+    report.attributes.iter().map(attribute)
 }
 
 fn expectation_event(outcome: &Outcome, expectation: &Expectation) -> Event {
@@ -131,7 +131,7 @@ fn attempt_span(outcome: &Outcome, number: i64, attempt: &Attempt) -> Span {
 
 fn step_span(outcome: &Outcome, step: &Step, parent: SpanId) -> Span {
     let message = step.message.as_deref();
-    let mut attributes: Vec<_> = step.attributes.iter().filter(|noted| !reserved(&noted.name)).map(attribute).collect();
+    let mut attributes: Vec<_> = step.attributes.iter().map(attribute).collect();
     attributes.extend(message.map(|message| text("synthetic.step.message", message)));
     Span {
         attributes,
@@ -284,12 +284,11 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_agent_may_say_is_not_taken_from_a_plugin() {
+    fn what_was_noted_of_a_run_is_on_its_span_by_the_plugin_as_by_its_host() {
         let mut outcome = sample::success();
-        outcome.attempts[0].report.attributes = vec![sample::noted("synthetic.check.result", "lie"), sample::noted("cart", "full")];
+        outcome.attempts[0].report.attributes = vec![sample::noted("vedette.plugin.limits", "log_lines"), sample::noted("cart", "full")];
         let root = &spans(&outcome)[0];
-        assert_eq!(value(root, "cart"), "full");
-        assert_eq!(root.attributes.iter().filter(|pair| pair.key == "synthetic.check.result").count(), 1);
+        assert_eq!((value(root, "cart"), value(root, "vedette.plugin.limits")), ("full".into(), "log_lines".into()));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::super::convert;
 use super::super::masks::Masks;
 use super::super::tidy::Tidy;
 use super::{Confined, Lent};
+use crate::config::visible;
 use crate::outcome::{Identity, Severity, Value};
 
 const LINES: u32 = 200;
@@ -75,7 +76,7 @@ impl Journal {
             return;
         }
         let tidy = Tidy(masks);
-        let mut line = escaped(&masked(message, masks));
+        let mut line = visible::line(&masked(message, masks)).into_owned();
         for attribute in tidy.attributes(attributes, ATTRIBUTES) {
             let _ = write!(line, " {}={}", attribute.name, shown(&attribute.value));
         }
@@ -103,19 +104,6 @@ impl Journal {
 fn masked(mut text: String, masks: &Masks) -> String {
     masks.apply_within(&mut text, LINE);
     text
-}
-
-/// Control characters as they are written in a program, so that no line can pretend to be two.
-fn escaped(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() {
-            line.extend(char.escape_default());
-        } else {
-            line.push(char);
-        }
-    }
-    line
 }
 
 fn shown(value: &Value) -> String {
