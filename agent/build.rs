@@ -1,4 +1,4 @@
-//! Compiles the embedded plugins to machine code, so that the first start of an agent compiles nothing.
+//! Compiles the embedded plugins to machine code, so that the first start of an agent compiles nothing, and compresses both.
 
 #[path = "src/plugin/tuning.rs"]
 mod tuning;
@@ -22,8 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("cargo::warning=`{}` is not compiled ahead of time for {target}: {error}", plugin.name);
             Vec::new()
         });
-        // A quarter of the size, for a few milliseconds of each start.
-        fs::write(out.join(format!("{}.code", plugin.name)), zstd::encode_all(code.as_slice(), LEVEL)?)?;
+        for (kind, bytes) in [("component", plugin.component), ("code", &code)] {
+            fs::write(out.join(format!("{}.{kind}", plugin.name)), zstd::encode_all(bytes, LEVEL)?)?;
+        }
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::PlanError;
 use crate::bounded;
 use crate::config::{Document, PluginSchema, PluginWanted, Schemas};
 use crate::network::Network;
-use crate::plugin::{COMPONENT_LIMIT, Host, HostOptions, Kind, MEMORY_LIMIT, Plugin, this_program};
+use crate::plugin::{COMPONENT_LIMIT, Host, HostOptions, Kind, MEMORY_LIMIT, Plugin, built_in, built_in_component, this_program};
 use crate::store::Store;
 use crate::vitals::Vitals;
 
@@ -56,7 +56,7 @@ impl Catalogue {
                 let unreadable = |error| PlanError::Unreadable { path: path.to_path_buf(), error };
                 self.host.load(name, &component(path).await.map_err(unreadable)?, false).await
             }
-            None => self.host.load(name, embedded(name)?, true).await,
+            None => self.host.load(name, &embedded(name)?, true).await,
         }?;
         self.loaded.lock().insert(name.to_owned(), plugin.clone());
         Ok(plugin)
@@ -69,11 +69,6 @@ async fn component(path: &Path) -> io::Result<Vec<u8>> {
     tokio::task::spawn_blocking(move || bounded::read(&path, COMPONENT_LIMIT as u64)).await?
 }
 
-/// Names of the embedded plugins.
-pub fn built_in() -> impl Iterator<Item = &'static str> {
-    bundled::PLUGINS.iter().map(|plugin| plugin.name)
-}
-
 fn schema(plugin: &Plugin) -> PluginSchema {
     let manifest = plugin.manifest();
     PluginSchema {
@@ -83,10 +78,10 @@ fn schema(plugin: &Plugin) -> PluginSchema {
     }
 }
 
-fn embedded(name: &str) -> Result<&'static [u8], PlanError> {
-    let found = bundled::PLUGINS.iter().find(|plugin| plugin.name == name);
+fn embedded(name: &str) -> Result<Vec<u8>, PlanError> {
     let unknown = || PlanError::UnknownPlugin { name: name.to_owned(), known: built_in().collect::<Vec<_>>().join(", ") };
-    found.map(|plugin| plugin.component).ok_or_else(unknown)
+    let unreadable = |error| PlanError::Unreadable { path: name.into(), error };
+    built_in_component(name).ok_or_else(unknown)?.map_err(unreadable)
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use crate::config::{self, CheckConfig, Config, SloConfig, TargetConfig};
 use crate::outcome::{Identity, Label};
 use crate::plugin::{Grants, Limits, Plugin, PluginError};
 
-pub use catalogue::{Catalogue, built_in};
+pub use crate::plugin::built_in;
+pub use catalogue::Catalogue;
 pub use grants::{Secrets, secret_values};
 
 /// What the agent is going to do.

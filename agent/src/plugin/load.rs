@@ -9,6 +9,7 @@ use wasmtime::{Engine, Error};
 
 use super::attempt::{attend, store};
 use super::bindings::{Check, CheckPre, Summary, SummaryPre, types};
+use super::builtin;
 use super::cache::{Described, Entry};
 use super::compiler::{self, COMPONENT};
 use super::engine::{Ceiling, max_memory};
@@ -96,21 +97,21 @@ pub(super) fn for_summarisers(engine: &Engine) -> Result<Linker<Confined>, Error
 impl Host {
     pub(super) async fn load_plugin(self: &Arc<Self>, name: &str, bytes: &[u8], builtin: bool) -> Result<Plugin, PluginError> {
         let size = bytes.len();
-        let embedded = embedded(name).filter(|_| builtin);
+        let embedded = builtin.then(|| name.to_owned());
         let loaded = self.load_or_say(bytes.to_vec(), embedded).await;
         let (digest, manifest, guest) = loaded.map_err(|message| PluginError::Unusable { name: name.to_owned(), message })?;
         let (host, manifest) = (self.clone(), Arc::new(manifest));
         Ok(Plugin { loaded: Arc::new(Loaded { host, name: name.to_owned(), builtin, digest, size, manifest, guest }) })
     }
 
-    async fn load_or_say(self: &Arc<Self>, bytes: Vec<u8>, embedded: Option<&'static [u8]>) -> Result<(String, Manifest, Guest), String> {
-        let (host, bytes) = (self.clone(), Arc::new(bytes));
+    async fn load_or_say(self: &Arc<Self>, bytes: Vec<u8>, embedded: Option<String>) -> Result<(String, Manifest, Guest), String> {
+        let (host, bytes, builtin) = (self.clone(), Arc::new(bytes), embedded.is_some());
         let component = bytes.clone();
-        let found = aside(move || host.find(&component, embedded)).await?;
+        let found = aside(move || host.find(&component, embedded.as_deref())).await?;
         let (digest, found) = found;
         let Compiled { component, origin } = match found {
             Some(compiled) => compiled,
-            None => self.compile(bytes, embedded.is_some()).await?,
+            None => self.compile(bytes, builtin).await?,
         };
         let guest = self.link(&component)?;
         let (described, new) = match origin {
@@ -130,7 +131,7 @@ impl Host {
     }
 
     /// Its digest, and what is there of it already: in this program, or in the cache.
-    fn find(&self, bytes: &[u8], embedded: Option<&[u8]>) -> Result<(String, Option<Compiled>), String> {
+    fn find(&self, bytes: &[u8], embedded: Option<&str>) -> Result<(String, Option<Compiled>), String> {
         if bytes.len() > COMPONENT {
             let most = quantity::show_size(COMPONENT as u64);
             return Err(format!("it is too large: a component has at most {most}"));
@@ -141,7 +142,7 @@ impl Host {
             let Entry { described, artefact } = self.cache.find(&digest)?;
             Some(Compiled { component: deserialize(&self.engine, &artefact).ok()?, origin: Origin::Kept(described) })
         };
-        let found = match embedded.and_then(|code| deserialize(&self.engine, &zstd::decode_all(code).ok()?).ok()) {
+        let found = match embedded.and_then(|name| deserialize(&self.engine, &builtin::code(name)?).ok()) {
             Some(component) => Some(Compiled { component, origin: Origin::Embedded }),
             None => kept(),
         };
@@ -227,19 +228,6 @@ impl Said for types::Manifest {
 
     fn accuses(&self) -> bool {
         false
-    }
-}
-
-// Not constants: each use of one may carry a copy of these megabytes.
-static HTTP: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/http.code"));
-static AVAILABILITY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/availability.code"));
-
-/// Machine code that the build script made of the plugin of that name, compressed (zstd).
-fn embedded(name: &str) -> Option<&'static [u8]> {
-    match name {
-        "http" => Some(HTTP),
-        "availability" => Some(AVAILABILITY),
-        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod bindings;
+mod builtin;
 mod cache;
 mod compiler;
 mod convert;
@@ -43,6 +44,7 @@ use crate::outcome::{
 };
 use crate::vitals::Vitals;
 
+pub use self::builtin::{built_in, built_in_component};
 pub use self::compiler::{COMMAND as COMPILE_COMMAND, COMPONENT as COMPONENT_LIMIT, child as compile_for_parent, this_program};
 
 /// The most linear memory that any guest may be given, whatever the configuration says, in bytes.
