@@ -388,6 +388,21 @@ fn the_schema_accepts_what_is_right_and_refuses_what_is_not() {
 }
 
 #[test]
+fn labels_are_few_and_short_since_they_are_on_every_series() {
+    let folder = Folder::new("labels");
+    let judge = |name: &str, count: usize, value: &str| {
+        let labels: Vec<_> = (0..count).map(|number| format!("l{number}: {value}")).collect();
+        let text = format!("{HEALTHY}    labels: {{{}}}\n", labels.join(", "));
+        judged(&config::read(&folder.write(name, text))).map(drop).map_err(|mistakes| mistakes.to_string())
+    };
+    assert!(judge("fits.yaml", 64, "x").is_ok());
+    let mistakes = judge("many.yaml", 65, "x").unwrap_err();
+    assert!(mistakes.contains("holds 65 labels, at most 64"), "{mistakes}");
+    let mistakes = judge("long.yaml", 1, &"x".repeat(257)).unwrap_err();
+    assert!(mistakes.contains("`l0` has to be a short text"), "{mistakes}");
+}
+
+#[test]
 fn defaults_of_the_export_are_shown_and_leave_room_for_the_environment() {
     let folder = Folder::new("otlp");
     let loaded = judged(&config::read(&folder.write("a.yaml", format!("export: {{otlp: {{}}}}\n{HEALTHY}")))).unwrap();

@@ -68,9 +68,14 @@ impl Agent {
     }
 
     /// Sends SIGTERM and waits for the exit code.
-    pub async fn terminate(mut self) -> i32 {
+    pub async fn terminate(self) -> i32 {
+        self.end(Signal::TERM).await
+    }
+
+    /// Sends a signal that ends it, and waits for the exit code.
+    pub async fn end(mut self, signal: Signal) -> i32 {
         let pid = self.child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)).expect("the agent is running");
-        kill_process(pid, Signal::TERM).expect("a child can be sent a signal");
+        kill_process(pid, signal).expect("a child can be sent a signal");
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the agent comes to an end");
         let log = self.log();
         assert!(!log.contains(DEFECT), "the agent crashed:\n{log}");

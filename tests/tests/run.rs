@@ -14,6 +14,7 @@ use e2e::patience::eventually;
 use e2e::received::Received;
 use e2e::receiver::Receiver;
 use e2e::target::Target;
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 /// A check every second, which is often for a test and nothing for an agent.
@@ -137,6 +138,15 @@ async fn every_request_is_a_trace_even_after_an_absence_of_the_collector() {
     assert_eq!(asked.len(), requests.len(), "each run has a trace of its own");
     assert_eq!(asked, told);
     assert_eq!(received.total("synthetic.check.runs", &[]), requests.len() as f64);
+}
+
+#[tokio::test]
+async fn every_signal_that_asks_it_to_end_lets_runs_in_flight_end_first() {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
+        let (home, target) = (Home::new(), Target::open(Answer::healthy()));
+        let agent = Agent::start(&home, &quick(&[check("api", &target)])).await;
+        assert_eq!(agent.end(signal).await, 0, "{signal:?}");
+    }
 }
 
 #[tokio::test]

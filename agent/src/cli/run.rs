@@ -26,7 +26,7 @@ pub(super) async fn run(arguments: Arguments) -> anyhow::Result<u8> {
     watch(path).await
 }
 
-/// Watches what a file says until SIGTERM or SIGINT; a second signal ends at once.
+/// Watches what a file says until SIGTERM, SIGINT or SIGHUP; a second signal ends at once.
 pub(super) async fn watch(path: PathBuf) -> anyhow::Result<u8> {
     let document = config::read(&path);
     let mut diagnostics = super::logging::start(&document.agent().log);
@@ -55,11 +55,12 @@ async fn listen(agent: &AgentConfig) -> anyhow::Result<Option<TcpListener>> {
 }
 
 async fn until_signalled(stop: CancellationToken) {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+    let [Ok(mut terminate), Ok(mut interrupt), Ok(mut hangup)] = kinds.map(signal) else {
         return tracing::error!("signals cannot be received; only SIGKILL will end this agent");
     };
     for again in [false, true] {
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, _ = hangup.recv() => {} }
         if again {
             std::process::exit(i32::from(super::NO_VERDICT));
         }

@@ -9,6 +9,9 @@ use super::parse::Allowance;
 use super::scalar;
 use super::tree::{Entry, Node, Value};
 
+/// Of a check or a target: each is on all series, spans and events of it.
+const MOST_LABELS: usize = 64;
+
 /// The document with everything in it, in the order of the table. What is wrong is told and stands there as wrong. Of a
 /// document that is not `whole` nothing is missed.
 pub(super) fn fill(root: Node, sources: &[Source], whole: bool, found: &mut Found) -> Node {
@@ -182,6 +185,10 @@ impl Form<'_> {
     fn map(&mut self, name: &str, node: Node, keys: &'static Kind, of: &'static Kind) -> Node {
         let wrong = node.wrong();
         let Some((place, entries)) = self.entries(name, node, "a mapping") else { return wrong };
+        if matches!(keys, Kind::LabelName) && entries.len() > MOST_LABELS {
+            let wrong = Wrong::new(format!("holds {} labels, at most {MOST_LABELS} are allowed", entries.len()));
+            self.tell(place, name, wrong.hint("all of them are on every series and span; leave out those that nobody asks by"));
+        }
         let mut filled = Vec::with_capacity(entries.len());
         for Entry { key, place, node } in entries {
             let name = quoted(&key);

@@ -164,7 +164,7 @@ static CHECK: Section = Section {
         key("with", Kind::Settings, Empty, "Settings of the plugin; its own schema judges them."),
         SUMMARISE,
         key("slo", Sub(&SLO), Nothing, "What is promised."),
-        key("labels", Map(&Kind::LabelName, &Line), Empty, "On all its series."),
+        key("labels", Map(&Kind::LabelName, &Name), Empty, "On all its series."),
         PROPAGATE,
         key("peer_service", Name, Nothing, "`service.peer.name` on the spans."),
     ],
@@ -174,7 +174,7 @@ static CHECK: Section = Section {
 static TARGET: Section = section(&[
     key("name", Name, Nothing, "What it is called. Default: its address without scheme and trailing slash."),
     key("address", Line, Required, "What to watch."),
-    key("labels", Map(&Kind::LabelName, &Line), Empty, "On all its series; they win over those of the check."),
+    key("labels", Map(&Kind::LabelName, &Name), Empty, "On all its series; they win over those of the check."),
 ]);
 
 static SUMMARY: Section = section(&[

@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::fs::OFlags;
+
 use crate::telemetry::otlp::Signal;
 
 /// The folder of all queues, which is ours for as long as this or a clone of its lock lives.
@@ -32,7 +34,10 @@ impl Home {
         DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(unusable)?;
         private(&folder).map_err(unusable)?;
         // Held by the process: a process that is killed holds nothing.
-        let lock = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join("lock")).map_err(unusable)?;
+        let mut options = OpenOptions::new();
+        // A FIFO in its place would be waited for.
+        options.write(true).create(true).truncate(false).mode(0o600).custom_flags(OFlags::NONBLOCK.bits().cast_signed());
+        let lock = options.open(folder.join("lock")).map_err(unusable)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(HomeError::Taken { folder }),

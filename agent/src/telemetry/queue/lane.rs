@@ -17,6 +17,9 @@ use crate::clock::{Instant, Timestamp};
 use crate::telemetry::otlp::Signal;
 use crate::vitals::Vitals;
 
+/// How many refused requests are put aside before anything else gets its turn.
+const REFUSED_AT_ONCE: usize = 64;
+
 /// The requests of one signal on their way, and the account of their items: at every instant
 /// `produced + replayed = sent + queued + rejected + dropped`.
 #[derive(Debug)]
@@ -152,6 +155,13 @@ impl Lane {
         Rest { items: waiting.size().items, lost: waiting.unwritten_items() }
     }
 
+    /// Looks while nothing changes.
+    #[cfg(test)]
+    pub(super) fn still<T>(&self, look: impl FnOnce() -> T) -> T {
+        let _waiting = self.waiting.lock();
+        look()
+    }
+
     /// Changes the queue, tells the vitals of its size, and wakes the keeper if there is something for it.
     fn with<T>(&self, change: impl FnOnce(&mut Waiting) -> T) -> T {
         let mut waiting = self.waiting.lock();
@@ -197,8 +207,11 @@ impl Lane {
                 }
             }
         }
-        waiting.stirred = false;
-        Work { refused: std::mem::take(&mut waiting.refused), closing: waiting.closing }
+        // What is only kept for a look never holds up what is to be kept.
+        let few = if waiting.closing { waiting.refused.len() } else { waiting.refused.len().min(REFUSED_AT_ONCE) };
+        let refused: Vec<_> = waiting.refused.drain(..few).collect();
+        waiting.stirred = !waiting.refused.is_empty();
+        Work { refused, closing: waiting.closing }
     }
 
     pub(super) fn unwritten(&self, most: u64) -> Vec<(u64, Request)> {

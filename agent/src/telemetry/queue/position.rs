@@ -10,16 +10,21 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use crate::bounded;
+
 const NAME: &str = "position";
+
+/// In bytes, for a file that is ours.
+const LONGEST: u64 = 1 << 10;
 
 /// The position that was written last. What cannot be read is 0: then everything that is there is sent again.
 pub(super) fn read(folder: &Path) -> u64 {
-    match fs::read(folder.join(NAME)) {
-        Ok(bytes) => decode(&bytes).unwrap_or_else(|| {
+    match bounded::read(&folder.join(NAME), LONGEST) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        read => read.ok().and_then(|bytes| decode(&bytes)).unwrap_or_else(|| {
             tracing::warn!(folder = %folder.display(), "the position file of the queue is damaged; some telemetry may be sent twice");
             0
         }),
-        Err(_) => 0,
     }
 }
 
@@ -33,7 +38,12 @@ pub(super) fn write(folder: &Path, sequence: u64) -> io::Result<()> {
     let sequence = sequence.to_le_bytes();
     let bytes = [&sequence[..], &crc32fast::hash(&sequence).to_le_bytes()].concat();
     let beside = folder.join("position.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    // What an earlier process left there, whatever it is, is not written through.
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
     file.write_all(&bytes)?;
     fs::rename(&beside, folder.join(NAME))
 }

@@ -11,6 +11,7 @@ use super::aside::Aside;
 use super::home::private;
 use super::segment::{self, Contents, Kept, Place, Writer};
 use super::{DAMAGED, REJECTED, Request, SEGMENT, position};
+use crate::bounded;
 
 /// Segments with their files. Only one thread has it; nothing in it waits for anything but the disk.
 #[derive(Debug)]
@@ -139,7 +140,7 @@ impl Spool {
         let body = match &self.reader {
             Some((number, file)) if *number == place.segment => segment::body(file, place),
             _ => {
-                let file = File::open(self.path(place.segment))?;
+                let file = bounded::open(&self.path(place.segment))?;
                 segment::body(&self.reader.insert((place.segment, file)).1, place)
             }
         };
@@ -167,14 +168,15 @@ impl Spool {
             if first.last >= before || Some(first.number) == writing {
                 break;
             }
-            self.remove(first.number, first.damaged);
-            self.reader.take_if(|(number, _)| *number == first.number);
+            let Segment { number, damaged, .. } = *first;
+            self.remove(number, damaged);
+            self.reader.take_if(|(read, _)| *read == number);
             self.segments.pop_front();
         }
         moved
     }
 
-    fn remove(&self, number: u64, damaged: bool) {
+    fn remove(&mut self, number: u64, damaged: bool) {
         let path = self.path(number);
         let gone = if damaged { self.damaged.take(&path) } else { fs::remove_file(&path) };
         match gone {
@@ -187,7 +189,7 @@ impl Spool {
     }
 
     /// Keeps a request that was refused for good.
-    pub(super) fn reject(&self, request: &Request) -> io::Result<()> {
+    pub(super) fn reject(&mut self, request: &Request) -> io::Result<()> {
         self.rejected.keep(request.at, &request.body)
     }
 
@@ -218,7 +220,7 @@ fn numbers(folder: &Path) -> io::Result<Vec<u64>> {
 /// What is in a segment, whose torn tail is cut off.
 fn contents(folder: &Path, number: u64) -> io::Result<Contents> {
     let path = segment::path(folder, number);
-    let contents = segment::contents(&File::open(&path)?, number)?;
+    let contents = segment::contents(&bounded::open(&path)?, number)?;
     if let Some(whole) = contents.torn {
         tracing::info!(file = %path.display(), "the end of a file of the queue was never written whole and is cut off");
         // Where that fails it is found, and passed over, again.

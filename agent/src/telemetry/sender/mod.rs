@@ -139,7 +139,7 @@ impl Delivery {
             Verdict::Accepted { rejected, message } => {
                 self.lane.accepted(request, rejected);
                 if rejected > 0 || !message.is_empty() {
-                    self.complain(&format!("{rejected} of {} items refused: {message}", request.items));
+                    self.complain(&format!("{} of {} items refused: {message}", rejected.min(request.items), request.items));
                 }
             }
             Verdict::Later { after, why } => return self.later(after, &why).await,
@@ -178,7 +178,9 @@ impl Delivery {
         }
         let doubled = self.pause.saturating_mul(1 << (self.failures - 1).min(16)).min(LONGEST_PAUSE);
         let wish = after.map(|wish| wish.min(LONGEST_WISH));
-        let until = Instant::now() + wish.unwrap_or_else(|| doubled.mul_f64(rand::random_range(0.5..=1.0)));
+        // A wish makes a pause longer and never shorter: one for no pause at all would have us ask without end.
+        let pause = doubled.mul_f64(rand::random_range(0.5..=1.0)).max(wish.unwrap_or_default());
+        let until = Instant::now() + pause;
         let deadline = *self.finishing.borrow();
         if let Some(deadline) = deadline {
             // With the end in sight already, a pause that reaches beyond it would be in vain.

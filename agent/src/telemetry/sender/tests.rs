@@ -125,6 +125,16 @@ async fn retry_after_is_honoured() {
 }
 
 #[tokio::test]
+async fn a_wish_for_no_pause_shortens_none() {
+    let fake = Fake::start((0..3).map(|_| Reply::StatusAfter(503, "0"))).await;
+    let way = Way::http(&fake);
+    way.push("a");
+    let attempts = fake.reached(4).await;
+    // The pauses are 10, 20 and 40 ms, and each may be half of that.
+    assert!(attempts[3].at - attempts[0].at >= Duration::from_millis(35), "it asks without a pause");
+}
+
+#[tokio::test]
 async fn what_is_too_long_is_split_until_it_fits_in_order() {
     for way in [Way::http as fn(&Fake) -> Way, Way::grpc] {
         let fake = Fake::start([]).await;
