@@ -11,6 +11,7 @@ use super::model::AllowedHost;
 use super::quantity;
 use super::tree::Value;
 use super::visible::is_hidden;
+use crate::outcome::is_reserved;
 
 /// What a value may be.
 #[derive(Debug)]
@@ -160,7 +161,7 @@ impl Kind {
     /// Judges a key of a mapping.
     pub(super) fn key(&self, key: &str) -> Result<(), Wrong> {
         let fits = match self {
-            Self::LabelName if reserved(key) => {
+            Self::LabelName if is_reserved(key) => {
                 return Err(
                     Wrong::new("is one of the agent's own names").hint("choose one that does not begin with `synthetic.` or `vedette.`")
                 );
@@ -234,10 +235,6 @@ pub(super) fn one_of<T: AsRef<str>>(words: &[T]) -> String {
 
 fn bare<T>(parsed: Result<T, quantity::QuantityError>) -> Wrong {
     Wrong::new(parsed.err().map_or_else(|| " carries no unit".to_owned(), |error| format!(": {error}")))
-}
-
-fn reserved(label: &str) -> bool {
-    label.starts_with("synthetic.") || label.starts_with("vedette.") || label == "error.type"
 }
 
 fn is_file(path: &str) -> Result<(), Wrong> {

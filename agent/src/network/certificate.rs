@@ -11,6 +11,7 @@ use x509_parser::prelude::{FromDer, X509Certificate, X509Name};
 use x509_parser::time::ASN1Time;
 
 use crate::clock::Timestamp;
+use crate::config::visible;
 use crate::outcome::Certificate;
 
 /// How many of a chain are told.
@@ -54,7 +55,7 @@ fn read(der: &[u8]) -> Option<Certificate> {
 
 fn alternative(name: &GeneralName<'_>) -> Option<String> {
     match name {
-        GeneralName::DNSName(name) => Some(name.chars().filter(|char| !char.is_control()).collect()),
+        GeneralName::DNSName(name) => Some(name.chars().filter(|char| !visible::is_hidden(*char)).collect()),
         GeneralName::IPAddress(bytes) => match bytes.len() {
             4 => Some(IpAddr::from(<[u8; 4]>::try_from(*bytes).ok()?).to_string()),
             16 => Some(IpAddr::from(<[u8; 16]>::try_from(*bytes).ok()?).to_string()),
@@ -89,7 +90,7 @@ fn escaped(value: &str) -> String {
     let mut text = String::with_capacity(value.len());
     for (at, char) in value.chars().enumerate() {
         match char {
-            char if char.is_control() => {
+            char if visible::is_hidden(char) => {
                 for byte in char.encode_utf8(&mut [0; 4]).bytes() {
                     let _ = write!(text, "\\{byte:02X}");
                 }

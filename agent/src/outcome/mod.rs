@@ -77,6 +77,11 @@ pub struct Label {
     pub value: String,
 }
 
+/// Whether a name of a label, an attribute or an event is the agent's own, so that neither operator nor plugin may give it.
+pub fn is_reserved(name: &str) -> bool {
+    name.starts_with("synthetic.") || name.starts_with("vedette.") || name == "error.type"
+}
+
 /// Which probe: one check on one target at one location. The key of every series.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {

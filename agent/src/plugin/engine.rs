@@ -17,10 +17,6 @@ use crate::config::quantity;
 /// Between two looks at a guest that runs. Also the longest stretch for which one guest holds a worker thread.
 pub(super) const TICK: Duration = Duration::from_millis(2);
 
-/// How many ticks the thread goes on when no guest executes: guests come one after another, and waking a thread for each
-/// would cost more than they do.
-const LINGER: u32 = 50;
-
 /// Of a guest's linear memory, table or both: kept mapped between two runs in the same slot.
 const KEEP_RESIDENT: usize = 256 << 10;
 
@@ -137,7 +133,7 @@ impl ResourceLimiter for Ceiling {
     }
 }
 
-/// Ticks the engine's epoch while guests execute and a little longer, and sleeps while none does.
+/// Ticks the engine's epoch while a guest executes, and sleeps while none does.
 #[derive(Debug)]
 pub(super) struct Ticker {
     shared: Arc<Shared>,
@@ -147,8 +143,6 @@ pub(super) struct Ticker {
 #[derive(Debug, Default)]
 struct Shared {
     executing: AtomicUsize,
-    /// The thread has to be woken to tick.
-    parked: AtomicBool,
     ended: AtomicBool,
 }
 
@@ -165,8 +159,7 @@ impl Ticker {
 
     /// A guest is going to execute on this thread.
     pub(super) fn enter(&self) {
-        self.shared.executing.fetch_add(1, SeqCst);
-        if self.shared.parked.load(SeqCst) && self.shared.parked.swap(false, SeqCst) {
+        if self.shared.executing.fetch_add(1, SeqCst) == 0 {
             self.thread.unpark();
         }
     }
@@ -179,15 +172,11 @@ impl Ticker {
 
 impl Shared {
     fn tick(&self, engine: &EngineWeak) {
-        let mut idle = 0;
         while !self.ended.load(SeqCst) {
-            if self.executing.load(SeqCst) > 0 {
-                idle = 0;
-            } else if idle < LINGER {
-                idle += 1;
-            } else {
-                self.park();
-                idle = 0;
+            if self.executing.load(SeqCst) == 0 {
+                // Whoever enters after this was read unparks, and parking returns at once if that came first.
+                thread::park();
+                continue;
             }
             thread::sleep(TICK);
             match engine.upgrade() {
@@ -195,17 +184,6 @@ impl Shared {
                 None => return,
             }
         }
-    }
-
-    /// Sleeps until a guest executes.
-    fn park(&self) {
-        self.parked.store(true, SeqCst);
-        // Whoever entered before that was stored has woken nobody; whoever enters after it unparks, and parking returns
-        // at once if that came first.
-        if self.executing.load(SeqCst) == 0 && !self.ended.load(SeqCst) {
-            thread::park();
-        }
-        self.parked.store(false, SeqCst);
     }
 }
 

@@ -4,7 +4,7 @@ use super::bindings::types;
 use super::convert;
 use super::masks::Masks;
 use crate::config::visible;
-use crate::outcome::{Attribute, Event, Expectation, Measurement, Value};
+use crate::outcome::{Attribute, Event, Expectation, Measurement, Value, is_reserved};
 
 /// Bytes of a message for people.
 pub(super) const MESSAGE: usize = 512;
@@ -56,7 +56,6 @@ impl Tidy<'_> {
     /// None if its name or value may not stand.
     pub(super) fn attribute(&self, attribute: types::Attribute) -> Option<Attribute> {
         let name = self.name(attribute.name)?;
-        let reserved = name.starts_with("vedette.") || name.starts_with("synthetic.") || name == "error.type";
         let value = match attribute.value {
             types::AttributeValue::Text(text) => Value::Text(self.value(text, TEXT)),
             types::AttributeValue::Flag(flag) => Value::Flag(flag),
@@ -64,7 +63,7 @@ impl Tidy<'_> {
             types::AttributeValue::Real(number) => Value::Real(Some(number).filter(|number| number.is_finite())?),
             types::AttributeValue::Texts(texts) => Value::Texts(texts.into_iter().take(ITEMS).map(|text| self.value(text, ITEM)).collect()),
         };
-        (!reserved).then_some(Attribute { name, value })
+        (!is_reserved(&name)).then_some(Attribute { name, value })
     }
 
     pub(super) fn measurements(&self, list: Vec<types::Measurement>) -> Vec<Measurement> {
@@ -101,7 +100,7 @@ impl Tidy<'_> {
 
     /// None of the agent's own, which nobody else may tell.
     fn event(&self, event: types::Event) -> Option<Event> {
-        if event.name.starts_with("vedette.") || event.name.starts_with("synthetic.") {
+        if is_reserved(&event.name) {
             return None;
         }
         Some(Event {

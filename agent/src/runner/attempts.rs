@@ -152,14 +152,9 @@ fn pause(number: u32, advice: RetryAdvice, room: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::cell::RefCell;
-
-    use super::*;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn start(retries: u32) -> Start {
+impl Start {
+    /// Of a probe that nobody watches.
+    pub(super) fn sample(retries: u32) -> Self {
         let text = String::new;
         let probe = Identity {
             check: "api".into(),
@@ -172,19 +167,28 @@ mod tests {
             plugin_version: text(),
             plugin_digest: text(),
             peer_service: None,
-            every: SECOND * 30,
+            every: Duration::from_secs(30),
         };
-        Start {
+        Self {
             probe: Arc::new(probe),
             sequence: 1,
             trigger: Trigger::Schedule,
             scheduled_at: Timestamp::now(),
             trace_id: TraceId::random(),
             sampled: false,
-            timeout: SECOND,
+            timeout: Duration::from_secs(1),
             retries,
         }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
 
     fn transient(after: Option<Duration>) -> Report {
         Report { retry: Some(RetryAdvice { after }), ..Report::fault(ErrorType::Status, "503, expected 2xx") }
@@ -208,7 +212,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_success_is_one_attempt_below_the_root() {
-        let (outcome, told) = run_with(start(1), vec![Report::default()]).await;
+        let (outcome, told) = run_with(Start::sample(1), vec![Report::default()]).await;
         assert_eq!((outcome.result, outcome.error_type, told.len()), (RunResult::Success, None, 1));
         assert_eq!(outcome.attempts[0].span_id, outcome.root);
         assert!(!outcome.sampled && !told[0].0.sampled);
@@ -216,7 +220,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_transient_failure_is_tried_again_and_then_kept() {
-        let (outcome, told) = run_with(start(1), vec![transient(None), Report::default()]).await;
+        let (outcome, told) = run_with(Start::sample(1), vec![transient(None), Report::default()]).await;
         assert_eq!((outcome.result, outcome.attempts.len()), (RunResult::Success, 2));
         assert_ne!(outcome.attempts[0].span_id, outcome.root);
         assert!(told[1].0.sampled && outcome.sampled, "after a failed attempt the trace is kept");
@@ -226,35 +230,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn attempts_end_with_the_retries() {
-        let (outcome, told) = run_with(start(2), vec![transient(None); 3]).await;
+        let (outcome, told) = run_with(Start::sample(2), vec![transient(None); 3]).await;
         assert_eq!((outcome.error_type, told.len()), (Some(ErrorType::Status), 3));
         assert!(outcome.length() <= budget(SECOND, 2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_failure_that_is_not_transient_is_final() {
-        let (_, told) = run_with(start(3), vec![Report::fault(ErrorType::Status, "404, expected 2xx")]).await;
+        let (_, told) = run_with(Start::sample(3), vec![Report::fault(ErrorType::Status, "404, expected 2xx")]).await;
         assert_eq!(told.len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
     async fn retry_after_is_kept_where_it_fits_and_ignored_where_not() {
         let fits = Duration::from_millis(900);
-        let (_, told) = run_with(start(1), vec![transient(Some(fits)), Report::default()]).await;
+        let (_, told) = run_with(Start::sample(1), vec![transient(Some(fits)), Report::default()]).await;
         assert!(told[1].1 - told[0].1 >= fits);
-        let (_, told) = run_with(start(1), vec![transient(Some(SECOND * 60)), Report::default()]).await;
+        let (_, told) = run_with(Start::sample(1), vec![transient(Some(SECOND * 60)), Report::default()]).await;
         assert!(told[1].1 - told[0].1 <= longest_pause(1) + Duration::from_millis(1));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_panic_is_that_runs_error() {
-        let outcome = run(start(0), |_| async { panic!("a defect") }).await;
+        let outcome = run(Start::sample(0), |_| async { panic!("a defect") }).await;
         assert_eq!((outcome.result, outcome.error_type), (RunResult::Error, Some(ErrorType::AgentInternal)));
     }
 
     #[tokio::test]
     async fn a_skipped_run_has_no_attempts() {
-        let outcome = skipped(start(1), ErrorType::Late, "the run before still runs");
+        let outcome = skipped(Start::sample(1), ErrorType::Late, "the run before still runs");
         assert_eq!((outcome.result, outcome.attempts.len(), outcome.latency()), (RunResult::Skipped, 0, None));
     }
 }

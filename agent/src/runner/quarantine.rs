@@ -85,38 +85,11 @@ fn is_fault(error_type: ErrorType) -> bool {
 mod tests {
     use super::super::attempts::{Start, barred};
     use super::*;
-    use crate::clock::Timestamp;
-    use crate::outcome::{Identity, TraceId, Trigger};
-    use std::sync::Arc;
 
     const EVERY: Duration = Duration::from_secs(30);
 
     fn outcome(error_type: Option<ErrorType>) -> Outcome {
-        let text = String::new;
-        let probe = Identity {
-            check: text(),
-            target: text(),
-            service: text(),
-            address: text(),
-            location: text(),
-            labels: Vec::new(),
-            plugin: text(),
-            plugin_version: text(),
-            plugin_digest: text(),
-            peer_service: None,
-            every: EVERY,
-        };
-        let start = Start {
-            probe: Arc::new(probe),
-            sequence: 1,
-            trigger: Trigger::Schedule,
-            scheduled_at: Timestamp::now(),
-            trace_id: TraceId::random(),
-            sampled: false,
-            timeout: EVERY,
-            retries: 0,
-        };
-        Outcome { error_type, ..barred(start, ErrorType::PluginTrap, "") }
+        Outcome { error_type, ..barred(Start::sample(0), ErrorType::PluginTrap, "") }
     }
 
     fn take(conduct: &mut Conduct, now: Instant, error_type: ErrorType) -> Option<Change> {

@@ -3,7 +3,7 @@
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::{LogRecord, SeverityNumber};
 
-use super::otlp::{attribute, integer, keys, reserved, string, text};
+use super::otlp::{attribute, integer, keys, string, text};
 use super::spans::{expectation_facts, exported};
 use crate::clock::Timestamp;
 use crate::outcome::{Certificate, Event, Expectation, Outcome, Record, Severity, SpanId, State, StateChange};
@@ -89,7 +89,7 @@ fn tied(record: LogRecord, outcome: &Outcome, span: SpanId) -> LogRecord {
 
 fn of_plugin(outcome: &Outcome, span: SpanId, told: &Event) -> LogRecord {
     let mut attributes = keys(&outcome.probe);
-    attributes.extend(told.attributes.iter().filter(|fact| !reserved(&fact.name)).map(attribute));
+    attributes.extend(told.attributes.iter().map(attribute));
     tied(event(&told.name, told.severity, told.at, told.message.clone(), attributes), outcome, span)
 }
 

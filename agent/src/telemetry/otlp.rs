@@ -103,11 +103,6 @@ pub(super) fn attribute(attribute: &Attribute) -> KeyValue {
     }
 }
 
-/// Whether a name is the agent's own, so that no guest may give it.
-pub(super) fn reserved(name: &str) -> bool {
-    name.starts_with("synthetic.") || name.starts_with("vedette.") || name == "error.type"
-}
-
 /// What is on everything that is said about a probe.
 pub(super) fn keys(identity: &Identity) -> Vec<KeyValue> {
     let own = [

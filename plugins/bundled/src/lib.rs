@@ -9,7 +9,7 @@ pub struct Bundled {
     pub component: &'static [u8],
 }
 
-/// All of them. Not a constant: each use of one may carry a copy of these megabytes.
+/// All of them.
 pub static PLUGINS: &[Bundled] = &[
     Bundled { name: "http", component: include_bytes!(concat!(env!("OUT_DIR"), "/plugin-http.wasm")) },
     Bundled { name: "availability", component: include_bytes!(concat!(env!("OUT_DIR"), "/plugin-availability.wasm")) },

@@ -13,8 +13,7 @@ pub fn latency(nanoseconds: u64) -> String {
         100_000..SECOND => (nanoseconds as f64 / 1e6, 1, "ms"),
         _ => (nanoseconds as f64 / 1e9, 2, "s"),
     };
-    let number = format!("{value:.digits$}");
-    format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
+    trimmed(value, digits, unit)
 }
 
 /// A length of time to the last digit: `0.001 ms`, `12.45 ms`, `1.255 s`.
@@ -23,6 +22,11 @@ pub fn exact(nanoseconds: u64) -> String {
         0..SECOND => (nanoseconds as f64 / 1e6, 6, "ms"),
         _ => (nanoseconds as f64 / 1e9, 9, "s"),
     };
+    trimmed(value, digits, unit)
+}
+
+/// Without zeros at the end.
+fn trimmed(value: f64, digits: usize, unit: &str) -> String {
     let number = format!("{value:.digits$}");
     format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
 }

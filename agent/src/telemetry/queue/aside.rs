@@ -71,10 +71,13 @@ impl Aside {
     fn make_room(&mut self, coming: u64) -> io::Result<u64> {
         if self.files.is_none() {
             private(&self.folder)?;
+            let mut found = BTreeMap::new();
             for entry in fs::read_dir(&self.folder)? {
                 let entry = entry?;
-                self.enter(entry.file_name(), blocks(entry.metadata()?.len()));
+                found.insert(entry.file_name(), blocks(entry.metadata()?.len()));
             }
+            self.sum = found.values().sum();
+            self.files = Some(found);
         }
         let (coming, files) = (blocks(coming), self.files.get_or_insert_default());
         while self.sum + coming > self.limit

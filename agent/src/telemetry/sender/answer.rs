@@ -7,6 +7,7 @@ use prost::Message;
 
 use super::Verdict;
 use crate::clock::Timestamp;
+use crate::config::visible;
 
 /// Bytes of an answer that are looked at.
 pub(super) const ANSWER: usize = 64 << 10;
@@ -61,7 +62,7 @@ pub(super) fn words(protobuf: bool, body: &[u8]) -> String {
 
 /// A foreign text on one line of ours.
 pub(super) fn shown(text: &str) -> String {
-    let plain = text.chars().take(WORDS).map(|char| if char.is_control() { ' ' } else { char });
+    let plain = text.chars().take(WORDS).map(|char| if visible::is_hidden(char) { ' ' } else { char });
     plain.collect::<String>().trim().to_owned()
 }
 

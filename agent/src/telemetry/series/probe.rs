@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config::SloConfig;
 use crate::outcome::{Identity, Instrument, Measurement, Outcome, Phase, Record, RunResult, Summary};
 use crate::telemetry::ProbeSeries;
-use crate::telemetry::otlp::{Scope, reserved};
+use crate::telemetry::otlp::Scope;
 use crate::telemetry::spans::exported;
 use crate::vitals::Vitals;
 
@@ -266,9 +266,9 @@ impl Table {
     }
 }
 
-/// The dimensions of a measurement, without names that are the agent's or the operator's.
+/// The dimensions of a measurement, without names that are the operator's; the agent's own were dropped when it was judged.
 fn tags(identity: &Identity, told: &Measurement) -> Extra {
-    let foreign = |name: &str| !reserved(name) && !identity.labels.iter().any(|label| label.name == name);
+    let foreign = |name: &str| !identity.labels.iter().any(|label| label.name == name);
     let mut tags: Vec<_> =
         told.attributes.iter().filter(|tag| foreign(&tag.name)).map(|tag| (tag.name.clone().into(), Tag::of(&tag.value))).collect();
     tags.sort();

@@ -323,7 +323,7 @@ fn measurements_of_report_and_summary_are_aggregated_as_they_are_declared() {
         ];
         let mut record = sample::record(outcome);
         let mut named = sample::measurement("quantile", Instrument::Gauge, value);
-        named.attributes = vec![sample::noted("q", "0.5"), sample::noted("team", "lie"), sample::noted("error.type", "lie")];
+        named.attributes = vec![sample::noted("q", "0.5"), sample::noted("team", "lie")];
         record.summary = Arc::new(Summary { measurements: vec![named], ..sample::summary(State::Up) });
         lab.take(&record);
     }
